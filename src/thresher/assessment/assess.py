@@ -1,0 +1,312 @@
+"""`assess`: can a prohibited run hide below the rule?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from thresher.assessment.explain import explain_capability, explain_cost
+from thresher.catalog import chip, network, reference_systems
+from thresher.errors import InputError
+from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, answer, frontier, prepare
+from thresher.evasion.search import Goal
+from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
+from thresher.regime import ClusterRow, Regime, load_regime
+from thresher.result import Explanation, Result
+from thresher.simulation import default
+
+TARGETS = (1e24, 1e25, 1e26)
+LONGEST_DAYS = 548.0
+FORMAT_BITS = {"bf16": 16, "fp8": 8, "fp4": 4}
+DAYS_PER_YEAR = 365.25
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseMargin:
+    """How near a clause comes to covering one node of a plan: its value, its line, and the share of the line reached."""
+
+    id: str
+    reference: str
+    value: float
+    threshold: float
+    unit: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """What a training-run clause says of the operations a plan performs."""
+
+    clause: str
+    consequence: str
+    flop_counted: float
+
+
+@dataclass(frozen=True, slots=True)
+class GoalAnswer:
+    """The answer for one target or budget: the unseen plan, what nearly caught it, and the same capability in the open."""
+
+    target_flop_quality: float | None
+    budget_usd: float | None
+    plan: AdversaryPlan | None
+    why_not: str
+    by_mode: Mapping[str, AdversaryPlan]
+    clauses: tuple[ClauseMargin, ...]
+    run_status: tuple[RunStatus, ...]
+    declared: AdversaryPlan | None
+    capability: Explanation | None
+    cost: Explanation | None
+
+    @property
+    def nearest_clause(self) -> ClauseMargin | None:
+        """The clause that comes nearest to covering the plan's nodes."""
+        return max(self.clauses, key=lambda clause: clause.share, default=None)
+
+    @property
+    def cost_ratio(self) -> float:
+        """Dollars unseen over dollars in the open."""
+        if self.plan is None or self.declared is None:
+            return math.nan
+        return self.plan.outcome["cost_usd"] / self.declared.outcome["cost_usd"]
+
+
+@dataclass(frozen=True, slots=True)
+class Burden:
+    """One reference system under the rule: covered or not, and by which clause."""
+
+    system: str
+    category: str
+    covered: bool | None
+    clauses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Everything `assess` says, ready for the terminal, the report and the result file."""
+
+    regime: Regime
+    arena: Arena
+    answers: tuple[GoalAnswer, ...]
+    burden: tuple[Burden, ...]
+    curves: tuple[Curve, ...]
+    duration_reasoning: str
+    largest_node_params: Mapping[str, float]
+
+    def as_result(self) -> Result:
+        """The result file's content."""
+        return Result(
+            "assessment",
+            {
+                "regime": self.regime.name,
+                "regime_title": self.regime.title,
+                "model": "default",
+                "network": self.arena.network,
+                "longest_days": self.arena.longest_days,
+                "duration_reasoning": self.duration_reasoning,
+                "node_limit": self.arena.node_limit,
+                "chips": [item.chip for item in self.arena.chips],
+                "number_formats": self.arena.precisions,
+                "parameters": self.arena.parameters,
+            },
+            {
+                "answers": [_answer_data(item) for item in self.answers],
+                "burden": self.burden,
+                "largest_model_on_one_unseen_node": self.largest_node_params,
+                "least_cost_by_capability": self.curves,
+            },
+        )
+
+
+def assess(
+    regime: str | Path | Regime,
+    *,
+    targets: Sequence[float] = TARGETS,
+    budgets: Sequence[float] = (),
+    network_profile: str = "study",
+    chips: Sequence[str] | None = None,
+    precisions: Sequence[str] = NUMBER_FORMATS,
+    modes: Sequence[str] = DISTRIBUTED_MODES,
+    longest_days: float = LONGEST_DAYS,
+    node_limit: float | None = None,
+    chips_only: bool = False,
+    progress: Callable[[str], None] = lambda _message: None,
+) -> Assessment:
+    """Find the cheapest plan that no cluster clause of a regime covers, for each capability and budget.
+
+    Parameters
+    ----------
+    regime
+        A shipped regime's name, the path of a regime file, or a loaded regime.
+    targets, budgets
+        Quality-adjusted FLOP to reach at least cost; dollars to reach the most quality-adjusted FLOP with.
+    network_profile
+        Links between nodes, by the catalog's name.
+    chips, precisions, modes
+        What the adversary may use.
+    longest_days
+        The longest run considered.
+    node_limit
+        The most nodes considered.
+    chips_only
+        Count chips alone, as the study does, when choosing the cheapest plan.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or a number that makes no sense; says what would be right.
+    """
+    rule = regime if isinstance(regime, Regime) else load_regime(regime)
+    for name, values in (("target", targets), ("budget", budgets), ("longest_days", (longest_days,))):
+        for value in values:
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(name, "a positive number", value)
+    arena = prepare(
+        rule,
+        network(network_profile),
+        longest_days=longest_days,
+        node_limit=node_limit,
+        chips=[chip(name).chip for name in chips] if chips else None,
+        precisions=precisions,
+        modes=modes,
+        progress=progress,
+    )
+    goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in targets]
+    goals += [Goal(budget_usd=budget, chips_only=chips_only) for budget in budgets]
+    answers = []
+    for goal in goals:
+        progress(f"refining the answer for {describe_goal(goal)}")
+        answers.append(_answer_goal(arena, goal))
+    quality = np.geomspace(1e22, 1e27, 61)
+    curves = [frontier([item], item.setting.mode, quality) for item in arena.unseen]
+    curves.append(frontier([arena.declared], "declared datacentre", quality))
+    return Assessment(
+        rule, arena, tuple(answers), tuple(_burden(rule)), tuple(curves), duration_reasoning(longest_days),
+        _largest_models(arena),
+    )  # fmt: skip
+
+
+def describe_goal(goal: Goal) -> str:
+    """A goal in a few words."""
+    if goal.target_flop_quality is not None:
+        return f"{goal.target_flop_quality:.3g} quality-adjusted FLOP"
+    return f"a budget of ${goal.budget_usd:,.0f}"
+
+
+def duration_reasoning(longest_days: float) -> str:
+    """Why runs end when they do: T = 1 / (growth of hardware + growth of algorithms), against the cap in force.
+
+    Sevilla et al. 2022 and Epoch AI 2025, The longest training run: a run that lasts longer is overtaken by one that starts later on
+    better chips with better algorithms.
+    """
+    p = default.parameters()
+    hardware, algorithms = p["hardware_progress_per_year"], p["algorithmic_progress_per_year"]
+    both, alone = (DAYS_PER_YEAR / rate for rate in (hardware + algorithms, hardware))
+    return (
+        f"Runs of up to {longest_days:.0f} days are considered. A run longer than {both:.0f} days is overtaken by a later one if"
+        f" chips and algorithms go on improving as they do; {alone:.0f} days if only chips do, as under a rule that halts"
+        " research. The study's 1.5 years (548 days) lies between."
+    )
+
+
+def _answer_goal(arena: Arena, goal: Goal) -> GoalAnswer:
+    reply = answer(arena, goal)
+    capability = goal.target_flop_quality or (reply.plan.outcome["flop_quality"] if reply.plan else None)
+    open_reply = (
+        answer(arena, Goal(target_flop_quality=capability, chips_only=goal.chips_only), declared=True)
+        if capability
+        else None
+    )
+    declared = open_reply.plan if open_reply else None
+    plan = reply.plan
+    return GoalAnswer(
+        goal.target_flop_quality,
+        goal.budget_usd,
+        plan,
+        reply.why,
+        dict(sorted(reply.by_mode.items(), key=lambda item: _order(goal, item[1]))),
+        _margins(arena, reply),
+        _run_status(arena.regime, plan),
+        declared,
+        explain_capability(plan) if plan else None,
+        explain_cost(plan) if plan else None,
+    )
+
+
+def _order(goal: Goal, plan: AdversaryPlan) -> float:
+    return plan.outcome["cost_usd"] if goal.budget_usd is None else -plan.outcome["flop_quality"]
+
+
+def _margins(arena: Arena, reply: Reply) -> tuple[ClauseMargin, ...]:
+    """Each cluster clause's value for the plan, measured by the very clause that bounded the search."""
+    if reply.plan is None:
+        return ()
+    found = []
+    one = chip(reply.plan.chip)
+    for clause in arena.regime.cluster_clauses:
+        together = reply.plan.nodes if clause.grouping.over == "owner" or reply.plan.mode == "datacenter" else 1
+        measured = arena.regime.measure_nodes(one, float(reply.plan.chips_per_node), float(together))[clause.id]
+        value = float(measured.value)
+        found.append(
+            ClauseMargin(
+                clause.id, clause.reference, value, measured.threshold, clause.unit, value / measured.threshold
+            )
+        )
+    return tuple(found)
+
+
+def _run_status(regime: Regime, plan: AdversaryPlan | None) -> tuple[RunStatus, ...]:
+    """What the training-run clauses say of the operations the plan performs, whoever may see them."""
+    if plan is None:
+        return ()
+    flop = plan.outcome["flop"]
+    consequences = regime.run_consequences(np.asarray([flop]), bits=FORMAT_BITS[plan.precision])
+    return tuple(RunStatus(item.clause_id, item.consequence, flop) for item in consequences if bool(item.mask[0]))
+
+
+def _burden(regime: Regime) -> list[Burden]:
+    """The reference systems under the rule, each on its own."""
+    systems = reference_systems()
+    rows = [ClusterRow(cluster=item.system, chip=chip(item.chip), count=item.count) for item in systems]
+    decisions = {decision.cluster: decision for decision in regime.classify(rows)}
+    return [
+        Burden(
+            item.system,
+            item.category,
+            decisions[item.system].covered,
+            tuple(clause.id for clause in decisions[item.system].clauses if clause.covered),
+        )
+        for item in systems
+    ]
+
+
+def _largest_models(arena: Arena) -> dict[str, float]:
+    """The largest model that one unseen node holds whole, by chip (bf16 if known), of the flat grid."""
+    found: dict[str, float] = {}
+    for evaluated in arena.unseen:
+        if evaluated.setting.mode == "flat":
+            largest = np.zeros(len(evaluated.setting.hardware))
+            np.maximum.at(largest, evaluated.choices["hardware"], evaluated.choices["params"])
+            for hardware, params in zip(evaluated.setting.hardware, largest, strict=True):
+                found[hardware.chip.chip] = max(found.get(hardware.chip.chip, 0.0), float(params))
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _answer_data(item: GoalAnswer) -> dict[str, object]:
+    return {
+        "target_flop_quality": item.target_flop_quality,
+        "budget_usd": item.budget_usd,
+        "within_reach": item.plan is not None,
+        "why_not": item.why_not,
+        "plan": item.plan,
+        "nearest_clause": item.nearest_clause,
+        "clauses": item.clauses,
+        "run_status": item.run_status,
+        "declared_datacentre": item.declared,
+        "cost_ratio_to_declared": item.cost_ratio,
+        "best_by_mode": item.by_mode,
+        "explanations": {"capability": item.capability, "cost": item.cost},
+    }

@@ -1,0 +1,208 @@
+"""The adversary's best response to a regime: the cheapest unseen plan for a capability, and the most capability for a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thresher.catalog import Chip, NetworkProfile
+from thresher.errors import InputError
+from thresher.evasion.footprint import Footprint, footprint
+from thresher.evasion.search import Best, Evaluated, Goal, best_on_grid, evaluate_grid, refine
+from thresher.evasion.space import (
+    DISTRIBUTED_MODES,
+    NUMBER_FORMATS,
+    columns_of,
+    make_setting,
+    settings,
+    unseen_hardware,
+    usable_chips,
+)
+from thresher.learning.horizon import Extrapolation
+from thresher.regime import Regime
+from thresher.simulation import default
+from thresher.simulation.plans import plan_horizon
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AdversaryPlan:
+    """A plan with everything said of it: hardware, choices, outcome, footprint and evidence horizon."""
+
+    mode: str
+    chip: str
+    precision: str
+    chips_per_node: int
+    nodes: int
+    choices: Mapping[str, float]
+    outcome: Mapping[str, float]
+    footprint: Footprint
+    horizon: tuple[Extrapolation, ...]
+
+    def describe(self) -> str:
+        """The plan in one line."""
+        each = f"{self.nodes:,} nodes of {self.chips_per_node} {self.chip}"
+        return f"{self.mode}, {each}, {self.precision}, {self.outcome['days']:.0f} days"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one goal: the best plan, the best of each mode, or why there is none."""
+
+    goal: Goal
+    plan: AdversaryPlan | None
+    by_mode: Mapping[str, AdversaryPlan]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Least cost by capability, from the grid alone: ``cost_usd`` is infinite where a capability is out of reach."""
+
+    label: str
+    flop_quality: np.ndarray
+    cost_usd: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Everything evaluated for one regime: grids by mode for the adversary, and for an open datacentre."""
+
+    regime: Regime
+    network: NetworkProfile
+    longest_days: float
+    node_limit: float
+    precisions: tuple[str, ...]
+    chips: tuple[Chip, ...]
+    parameters: Mapping[str, float]
+    unseen: tuple[Evaluated, ...]
+    declared: Evaluated
+
+
+def prepare(
+    regime: Regime,
+    network: NetworkProfile,
+    *,
+    longest_days: float,
+    node_limit: float | None = None,
+    chips: Sequence[str] | None = None,
+    precisions: Sequence[str] = NUMBER_FORMATS,
+    modes: Sequence[str] = DISTRIBUTED_MODES,
+    parameters: Mapping[str, float] | None = None,
+    progress: Progress = lambda _message: None,
+) -> Arena:
+    """Evaluate the grids once; every goal is then answered from them.
+
+    Parameters
+    ----------
+    longest_days
+        The longest run considered.
+    node_limit
+        The most nodes considered; that of ``data/search.yaml`` by default.
+    chips, precisions, modes
+        What the adversary may use; all of the catalog that is for sale, all formats, all distributed modes by default.
+    parameters
+        Central values by default.
+
+    Raises
+    ------
+    InputError
+        A chip named whose price or figures the catalog does not know.
+    """
+    p = dict(default.parameters() if parameters is None else parameters)
+    limit = float(node_limit or settings()["most_nodes"])
+    candidates = usable_chips(chips)
+    for chip in candidates:
+        for name in ("fp16_tflops", "memory_gb", "tdp_w", "price_usd"):
+            if getattr(chip, name) is None:
+                raise InputError(f"chip {chip.chip}", f"a chip whose {name} the catalog knows")
+    unseen = []
+    bounded = bool(regime.cluster_clauses)
+    for mode in modes if bounded else (*modes, "datacenter"):
+        hardware = unseen_hardware(regime, candidates, precisions, mode)
+        progress(f"searching {mode} plans on {len(hardware)} kinds of node")
+        setting = make_setting(regime, mode, hardware, network, longest_days)
+        if hardware:
+            unseen.append(evaluate_grid(setting, p, limit))
+    progress("pricing one open datacentre")
+    centre = [chip for chip in candidates if chip.kind == "datacentre"] or candidates
+    hardware = unseen_hardware(regime, centre, precisions, "datacenter")
+    declared = evaluate_grid(make_setting(regime, "datacenter", hardware, network, longest_days), p, limit)
+    return Arena(
+        regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared
+    )
+
+
+def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[Best] = ()) -> Reply:
+    """The best plan for a goal: exact over the grid, then refined from several of its best points.
+
+    ``seeds`` are plans known from a stricter rule; they make sure that a looser one is never answered with a dearer plan.
+    """
+    s = settings()["refine"]
+    pool = (arena.declared,) if declared else arena.unseen
+    starts = sorted(
+        [best for evaluated in pool for best in best_on_grid(evaluated, goal, s["seeds"] // 2)] + list(seeds),
+        key=lambda best: best.score,
+    )
+    by_mode: dict[str, Best] = {}
+    for rank, start in enumerate(starts):
+        first_of_mode = start.setting.mode not in by_mode
+        if rank >= s["seeds"] and not first_of_mode:
+            continue
+        refined = refine(start, goal, arena.parameters)
+        if first_of_mode or refined.score < by_mode[start.setting.mode].score:
+            by_mode[start.setting.mode] = refined
+    if not by_mode:
+        return Reply(goal, None, {}, _why_not(arena, goal, pool))
+    plans = {mode: describe(best, arena.parameters) for mode, best in by_mode.items()}
+    winner = min(by_mode.values(), key=lambda best: best.score)
+    return Reply(goal, plans[winner.setting.mode], plans, "")
+
+
+def describe(best: Best, parameters: Mapping[str, float]) -> AdversaryPlan:
+    """Simulate a found plan once more, for everything the model says of it."""
+    choices = {name: np.asarray([value]) for name, value in best.choices.items()}
+    choices["hardware"] = choices["hardware"].astype(int)
+    columns = columns_of(best.setting, choices)
+    out = default.simulate(columns, parameters, mode=best.setting.mode)
+    outcome = {name: float(value[0]) for name, value in out.items() if name not in ("feasible", "reason")}
+    hardware = best.setting.hardware[int(best.choices["hardware"])]
+    mode = best.setting.mode
+    flat = {name: float(np.ravel(value)[0]) for name, value in columns.items()}
+    nodes = int(best.choices["nodes"])
+    shown = {name: value for name, value in best.choices.items() if name not in ("hardware", "nodes")}
+    return AdversaryPlan(
+        mode, hardware.chip.chip, hardware.precision, hardware.chips_per_node, nodes, shown, outcome,
+        footprint(hardware.chip.chip, hardware.chips_per_node, outcome, nodes, parameters, one_site=mode == "datacenter"),
+        tuple(plan_horizon(mode, outcome, flat)),
+    )  # fmt: skip
+
+
+def frontier(evaluated: Sequence[Evaluated], label: str, flop_quality: np.ndarray) -> Curve:
+    """The least cost on the grid at each capability: the running minimum over all plans that reach at least it."""
+    quality = np.concatenate([np.ravel(e.values["flop_quality"]) for e in evaluated])
+    cost = np.concatenate([np.ravel(e.values["cost_usd"]) for e in evaluated])
+    order = np.argsort(quality)
+    cheapest_from_here = np.minimum.accumulate(cost[order][::-1])[::-1]
+    first = np.searchsorted(quality[order], flop_quality)
+    padded = np.append(cheapest_from_here, np.inf)
+    return Curve(label, flop_quality, padded[first])
+
+
+def _why_not(arena: Arena, goal: Goal, pool: Sequence[Evaluated]) -> str:
+    """Why no plan of the grid meets a goal, and how near the nearest comes."""
+    if not any(e.values["flop_quality"].size for e in pool):
+        return "no chip that is for sale may stand anywhere unseen: one alone is covered"
+    most, evaluated = max(((e.values["flop_quality"].max(), e) for e in pool), key=lambda pair: pair[0])
+    if goal.budget_usd is not None:
+        least = min(float(e.values["cost_usd"].min()) for e in pool)
+        return f"the cheapest run of any kind costs ${least:,.0f}"
+    reach: dict[str, Any] = {"mode": evaluated.setting.mode, "most": most}
+    return (
+        f"with up to {arena.node_limit:,.0f} nodes and {arena.longest_days:.0f} days the most within reach is"
+        f" {reach['most']:.2g} quality-adjusted FLOP ({reach['mode']}): more nodes then cost more learning than they add"
+    )

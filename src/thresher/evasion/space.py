@@ -1,0 +1,213 @@
+"""The adversary's choices as arrays: hardware that no clause sees, and a grid of ways to train on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from thresher.catalog import Chip, NetworkProfile, chips
+from thresher.regime import Regime
+from thresher.simulation import default
+from thresher.simulation.plans import chip_columns, plan_fields
+from thresher.sources import read_yaml
+
+Columns = dict[str, np.ndarray]
+
+NUMBER_FORMATS = ("bf16", "fp8", "fp4")
+DISTRIBUTED_MODES = ("flat", "hierarchical", "pipeline", "swarm")
+
+CHOICES = (
+    "nodes", "params", "inner_steps", "local_batch_tokens", "bits_per_param", "overlap", "activation_compression",
+    "nodes_per_group", "duration_days",
+)  # fmt: skip
+"""What varies from candidate to candidate beside the hardware."""
+
+
+@cache
+def settings() -> Mapping[str, Any]:
+    """The numerical settings of the search, from ``data/search.yaml``."""
+    text = files("thresher.evasion").joinpath("data", "search.yaml").read_text("utf-8")
+    document: Mapping[str, Any] = read_yaml(text, "thresher/evasion/data/search.yaml")
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """One kind of node: a chip in a number format, and how many stand together; ``bound`` is the most that may."""
+
+    chip: Chip
+    precision: str
+    chips_per_node: int
+    bound: int | None
+
+
+def is_usable(chip: Chip) -> bool:
+    """Whether an adversary can buy the chip and the model knows enough of it to train on it."""
+    known = (chip.fp16_tflops, chip.memory_gb, chip.tdp_w, chip.price_usd)
+    return all(value is not None for value in known) and "not for sale" not in chip.price_kind
+
+
+def usable_chips(names: Sequence[str] | None = None) -> list[Chip]:
+    """The chips of the search: those named, or all of the catalog that are for sale with known figures."""
+    catalog = chips()
+    return [catalog[name] for name in names] if names else [chip for chip in catalog.values() if is_usable(chip)]
+
+
+def unseen_hardware(
+    regime: Regime, candidates: Sequence[Chip], precisions: Sequence[str], mode: str
+) -> list[Hardware]:
+    """Nodes of each chip and format that stand just under every cluster clause, and smaller ones.
+
+    A swarm may also use single cards; a datacentre is made of servers and may hold all that no clause bounds.
+    """
+    found = []
+    for chip in candidates:
+        bound = regime.largest_uncovered_count(chip)
+        if bound == 0:
+            continue
+        most = settings()["datacenter_chips_per_node"] if bound is None else bound
+        shares = settings()["swarm_shares" if mode == "swarm" else "chips_shares"]
+        counts = {max(1, round(most * share)) for share in shares}
+        counts |= {round(most * share) for share in settings()["large_shares"] if most * share >= settings()["large_from"]}
+        if mode == "swarm":
+            counts |= {count for count in settings()["swarm_chips"] if count <= most}
+        if mode == "datacenter":
+            counts = {settings()["datacenter_chips_per_node"]}
+        found += [
+            Hardware(chip, precision, count, bound)
+            for precision, count in product(precisions, sorted(counts))
+            if chip.rate_tflops(precision) is not None
+        ]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a search holds fixed: the mode, its hardware, and the columns that no choice changes."""
+
+    mode: str
+    hardware: tuple[Hardware, ...]
+    fixed: Mapping[str, float]
+    by_hardware: Mapping[str, np.ndarray]
+    most_chips_of_owner: np.ndarray
+    longest_days: float
+
+
+def make_setting(
+    regime: Regime, mode: str, hardware: Sequence[Hardware], network: NetworkProfile, longest_days: float
+) -> Setting:
+    """Gather chip figures by hardware, the network, and the defaults of everything else."""
+    rows = [
+        {**chip_columns(item.chip, item.precision), "chips_per_node": float(item.chips_per_node)} for item in hardware
+    ]
+    by_hardware = {name: np.asarray([row[name] for row in rows]) for name in rows[0]} if rows else {}
+    fixed = {
+        name: float(field.default)
+        for name, field in plan_fields().items()
+        if isinstance(field.default, float | bool)
+    }
+    automatic = ("stages", "micro_batches", "regional_rounds", "mfu", "compute_seconds_per_step", "tokens")
+    one_way = min(network.upload_mbps, network.download_mbps)
+    fixed |= dict.fromkeys(automatic, float("nan"))
+    fixed |= {
+        "upload_mbps": network.upload_mbps,
+        "download_mbps": network.download_mbps,
+        "round_trip_ms": network.round_trip_ms,
+        "regional_mbps": network.regional_mbps or one_way,
+        "regional_round_trip_ms": (
+            network.round_trip_ms if network.regional_round_trip_ms is None else network.regional_round_trip_ms
+        ),
+        "outer_state_on_chips": 0.0,
+        "unique_tokens": default.parameters()["unique_tokens"],
+        "error_feedback": 1.0,
+    }
+    by_owner = any(clause.grouping.over == "owner" for clause in regime.cluster_clauses)
+    owner_limit = [float(item.bound) if by_owner and item.bound is not None else np.inf for item in hardware]
+    return Setting(mode, tuple(hardware), fixed, by_hardware, np.asarray(owner_limit), longest_days)
+
+
+def columns_of(setting: Setting, choices: Mapping[str, np.ndarray]) -> Columns:
+    """The model's columns for candidates: ``choices`` by the names of ``CHOICES`` and ``hardware`` (an index)."""
+    index = choices["hardware"]
+    columns: Columns = {name: np.asarray(value) for name, value in setting.fixed.items()}
+    columns |= {name: values[index] for name, values in setting.by_hardware.items()}
+    columns |= {name: value for name, value in choices.items() if name != "hardware"}
+    columns["active_params"] = columns["params"]
+    columns["compression"] = 8.0 * columns["bytes_per_value"] / columns["bits_per_param"]
+    return columns
+
+
+def largest_params(setting: Setting) -> np.ndarray:
+    """The largest model that one node of each hardware holds, by bisection on the simulated memory."""
+    count = len(setting.hardware)
+    low, high = np.full(count, np.log(1e6)), np.full(count, np.log(settings()["most_params"]))
+    choices = {
+        "hardware": np.arange(count),
+        **{name: np.full(count, value) for name, value in _middle(setting).items()},
+        "nodes": np.full(count, 2.0),
+    }
+    for _ in range(settings()["params_bisections"]):
+        middle = 0.5 * (low + high)
+        columns = columns_of(setting, choices | {"params": np.exp(middle)})
+        memory = default.simulate(columns, default.parameters(), mode="flat", wanted=("memory_needed_gb", "memory_usable_gb"))
+        fits = memory["memory_needed_gb"] <= memory["memory_usable_gb"]
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    return np.exp(low)
+
+
+def _middle(setting: Setting) -> dict[str, float]:
+    return {
+        "inner_steps": 100.0, "local_batch_tokens": float(settings()["local_batch_tokens"][0]), "bits_per_param": 1.0,
+        "overlap": 1.0, "activation_compression": 1.0, "nodes_per_group": 2.0, "duration_days": setting.longest_days,
+    }  # fmt: skip
+
+
+def node_counts(most: float) -> np.ndarray:
+    """Numbers of nodes on the grid: every whole number near 1, then geometric, up to ``most``."""
+    ratio = settings()["nodes_ratio"]
+    steps = int(np.log(max(most, 1.0)) / np.log(ratio)) + 1
+    counts = np.unique(np.round(np.append(ratio ** np.arange(steps + 1), most)))
+    return counts[counts <= most]
+
+
+def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The candidates of one mode: choices without nodes (one entry a configuration), and the node counts to cross with."""
+    s = settings()
+    nan = float("nan")
+    rhythms = [(float(overlap), nan if steps == "auto" else float(steps)) for overlap, steps in s["rhythms"]]
+    counts = node_counts(node_limit)
+    largest = largest_params(setting) if setting.mode != "datacenter" else np.ones(len(setting.hardware))
+    axes: dict[str, Sequence[Any]] = {
+        "hardware": range(len(setting.hardware)),
+        "scale": s["params_shares"],
+        "rhythm": rhythms,
+        "local_batch_tokens": s["local_batch_tokens"],
+        "bits_per_param": s["bits_per_param"],
+        "activation_compression": [1.0],
+        "nodes_per_group": [2.0],
+        "duration_days": [setting.longest_days],
+    }
+    if setting.mode == "hierarchical":
+        axes |= {"nodes_per_group": s["nodes_per_group"], "scale": s["params_shares"][2:]}
+    elif setting.mode in ("pipeline", "swarm"):
+        axes |= {"scale": s["params_multiples"], "activation_compression": s["activation_compressions"]}
+    elif setting.mode == "datacenter":
+        axes |= {
+            "scale": s["datacenter_params"], "rhythm": [(0.0, 1.0)], "local_batch_tokens": s["datacenter_batch_tokens"],
+            "bits_per_param": [16.0], "duration_days": [setting.longest_days * share for share in s["duration_shares"]],
+        }  # fmt: skip
+    rows = list(product(*(axes[name] for name in axes)))
+    columns = dict(zip(axes, zip(*rows, strict=True), strict=True)) if rows else {name: () for name in axes}
+    choices = {
+        name: np.asarray(values, dtype=float) for name, values in columns.items() if name not in ("hardware", "rhythm")
+    }
+    choices["hardware"] = np.asarray(columns["hardware"], dtype=int)
+    choices["overlap"], choices["inner_steps"] = np.asarray(columns["rhythm"], dtype=float).reshape(-1, 2).T
+    choices["params"] = largest[choices["hardware"]] * choices.pop("scale")
+    return choices, counts

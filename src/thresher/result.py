@@ -1,0 +1,89 @@
+"""The result file: what was asked, under which assumptions, what came out, and why; every surface opens it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from thresher.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One step of where a number came from: what it is, its value and unit, how it follows, and what it follows from."""
+
+    name: str
+    value: float
+    unit: str
+    how: str = ""
+    parts: tuple[Explanation, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result: its kind (``assessment``, ``simulation``, ...), inputs, and outcomes, all plain data."""
+
+    kind: str
+    inputs: Mapping[str, Any]
+    outcomes: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as plain JSON data, with the version that made it."""
+        return {
+            "thresher": version("thresher"),
+            "kind": self.kind,
+            "inputs": plain(self.inputs),
+            "outcomes": plain(self.outcomes),
+        }
+
+
+def plain(value: Any) -> Any:
+    """Plain JSON data: dataclasses and mappings become objects, NumPy numbers Python ones, what is not finite null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, str) or value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def to_json_text(data: Any) -> str:
+    """JSON text that any parser accepts: no NaN, no infinity."""
+    return json.dumps(plain(data), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; folders are made.
+
+    Raises
+    ------
+    InputError
+        The path cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(str(path), f"a path that can be written ({error.strerror})") from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise InputError(str(path), f"a path that can be written ({error.strerror})") from None

@@ -1,0 +1,89 @@
+"""What a run costs: chips, servers, network, hosting, power and people, each a cited parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from thresher.arrays import Array, namespace
+
+DAYS_PER_YEAR = 365.25
+DAYS_PER_MONTH = DAYS_PER_YEAR / 12.0
+HOURS_PER_DAY = 24.0
+
+
+class Cost(NamedTuple):
+    """Dollars by what they buy."""
+
+    chips: Array
+    servers: Array
+    network: Array
+    hosting: Array
+    power: Array
+    people: Array
+
+    @property
+    def total(self) -> Array:
+        """All of it."""
+        return self.chips + self.servers + self.network + self.hosting + self.power + self.people
+
+
+def chips_only_usd(nodes: Array, chips_per_node: Array, price_usd: Array) -> Array:
+    """The study's accounting: nodes x chips x price, and nothing else."""
+    return nodes * chips_per_node * price_usd
+
+
+def run_cost(
+    *,
+    nodes: Array,
+    chips_per_node: Array,
+    price_usd: Array,
+    workstation: Array,
+    one_site: bool,
+    days: Array,
+    power_mw: Array,
+    peak_it_kw: Array,
+    rate_mbps: Array,
+    relayed_gb: Array,
+    p: Mapping[str, Array],
+) -> Cost:
+    """The cost of buying the hardware new and running it for ``days``; nothing is credited for it afterwards.
+
+    Parameters
+    ----------
+    workstation
+        1 where the chip is a consumer or workstation card, whose servers cost less.
+    one_site
+        Whether all nodes stand in one datacentre (its interconnect, its staffing by power) or each on a site of its own.
+    power_mw, peak_it_kw
+        Mean power at the meter; and the power of the equipment at full load, which colocation is priced by.
+    rate_mbps
+        Internet rate each node rents, the larger direction.
+    relayed_gb
+        Volume that leaves a paid store over the run.
+    p
+        Central values or draws of ``data/costs.yaml``.
+    """
+    xp = namespace(nodes, days, power_mw)
+    years, months = days / DAYS_PER_YEAR, days / DAYS_PER_MONTH
+    bought = nodes * chips_per_node * price_usd * (1.0 + p["spare_chip_fraction"] * years)
+    chips = bought * (1.0 if one_site else p["covert_chip_premium"])
+    server_share = xp.where(
+        workstation > 0, p["workstation_server_cost_per_chip_dollar"], p["server_cost_per_chip_dollar"]
+    )
+    fabric = p["cluster_interconnect_cost_per_chip_dollar" if one_site else "node_interconnect_cost_per_chip_dollar"]
+    tariff = p["electricity_usd_per_kwh" if one_site else "electricity_small_site_usd_per_kwh"]
+    network = nodes * rate_mbps * p["internet_usd_per_mbps_month"] * months + relayed_gb * p["object_store_usd_per_gb"]
+    if one_site:
+        setup, technicians = 0.0, power_mw * p["technicians_per_mw"]
+        network = 0.0 * network
+    else:
+        setup, technicians = nodes * p["site_setup_usd"], nodes * p["operators_per_site"]
+    return Cost(
+        chips=chips,
+        servers=bought * (server_share + fabric),
+        network=network,
+        hosting=peak_it_kw * p["colocation_usd_per_kw_month"] * months + setup,
+        power=power_mw * 1e3 * HOURS_PER_DAY * days * tariff,
+        people=(p["people_core_team"] + technicians) * p["staff_usd_per_person_year"] * years,
+    )

@@ -1,0 +1,124 @@
+"""Where numbers come from: sources, quantities with unit and range, and the parameter files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from thresher.errors import InputError
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """Parse YAML, with libyaml where it is there; a syntax error names the file and the line."""
+    try:
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, chosen above
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{where}{line}", f"valid YAML ({error.problem})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a number was read.
+
+    ``how`` is ``read`` (seen in the source itself), ``second-hand`` (quoted elsewhere), ``computed`` (derived here from
+    cited data), or ``judgement`` (ours, argued in the note).
+    """
+
+    id: str
+    title: str
+    address: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A sourced number: its value, unit, plausible range, the domain it was observed in and a note.
+
+    ``low`` and ``high`` bound the range a careful reader would accept; they equal ``value`` for definitions.
+    """
+
+    name: str
+    value: float
+    unit: str
+    low: float
+    high: float
+    source: Source
+    observed: str
+    note: str
+
+
+class Quantities(Mapping[str, Quantity]):
+    """A parameter file, by name; ``values_only`` gives the bare numbers that the models take."""
+
+    def __init__(self, rows: Mapping[str, Quantity], origin: str) -> None:
+        self._rows = dict(rows)
+        self.origin = origin
+
+    def __getitem__(self, name: str) -> Quantity:
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def values_only(self) -> dict[str, float]:
+        """The central values by name, as plain floats."""
+        return {name: row.value for name, row in self._rows.items()}
+
+
+@cache
+def load_quantities(package: str, file: str) -> Quantities:
+    """Read a parameter file that ships with the package.
+
+    Parameters
+    ----------
+    package
+        The package whose ``data`` folder holds the file, for instance ``thresher.training``.
+    file
+        The file's name, for instance ``parameters.yaml``.
+
+    Raises
+    ------
+    InputError
+        The file, and the parameter or source in it that is missing, malformed or cited but not listed.
+    """
+    where = f"{package.replace('.', '/')}/data/{file}"
+    document = read_yaml(files(package).joinpath("data", file).read_text("utf-8"), where)
+    return parse_quantities(document, where)
+
+
+def parse_quantities(document: Any, where: str) -> Quantities:
+    """Check a parameter document (``sources`` and ``parameters``) and give its quantities; see ``load_quantities``."""
+    if not isinstance(document, dict) or not {"sources", "parameters"} <= document.keys():
+        raise InputError(where, "the two keys `sources` and `parameters`")
+    sources = {
+        key: Source(key, row["title"], row["address"], row["how"])
+        for key, row in document["sources"].items()
+    }
+    rows = {}
+    for name, row in document["parameters"].items():
+        here = f"{where}: {name}"
+        missing = {"value", "unit", "source"} - row.keys()
+        if missing:
+            raise InputError(here, f"the keys value, unit and source (missing: {', '.join(sorted(missing))})")
+        if row["source"] not in sources:
+            raise InputError(f"{here}.source", f"one of {', '.join(sources)}", row["source"])
+        value = float(row["value"])
+        low, high = (float(edge) for edge in row.get("range", (value, value)))
+        if not low <= value <= high:
+            raise InputError(f"{here}.range", f"two numbers around the value {value}", row.get("range"))
+        rows[name] = Quantity(
+            name, value, str(row["unit"]), low, high, sources[row["source"]],
+            row.get("observed", ""), row.get("note", ""),
+        )
+    return Quantities(rows, where)
