@@ -2,9 +2,10 @@
 
 Run from the root of the repository with scipy installed: ``python tools/fit_replicas.py``.
 
-Three kinds of rows are fitted jointly. The sweeps give a loss difference to data parallelism at equal tokens (``diloco_quality``,
-two replicas and more). The ablations at fixed steps per replica (arXiv 2311.08105 tables 2 and 3) give log perplexities of one model on another data set, so the law's
-token term is scaled and offset there (two nuisance numbers). One row is the increase from 50 to 1,000 inner steps.
+Three kinds of rows are fitted jointly. The sweeps give a loss difference to data parallelism at equal tokens
+(``diloco_quality``, two replicas and more). The ablations at fixed steps per replica (arXiv 2311.08105 tables 2 and 3)
+give log perplexities of one model on another data set, so the law's token term is scaled and offset there (two nuisance
+numbers). One row is the increase from 50 to 1,000 inner steps.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ SWEEP_NATS = {"arXiv 2503.09799v1": 0.004, "arXiv 2501.18512": 0.008}
 ABLATION_NATS = 0.008
 """Noise of a loss: best-of-sweep noise where three decimals are printed, rounding where two, one seed in the ablations."""
 
-ABLATION_PARAMS, ABLATION_STEPS, ABLATION_BATCH = 150e6, 500.0, 524288.0
-SHARED_STEPS, REPLICA_STEPS = 24e3, 64e3
+ABLATION_PARAMS, ABLATION_STEPS = 150e6, 500.0
+ABLATION_BATCH, SHARED_STEPS, REPLICA_STEPS = (
+    load_quantities("thresher.validation", "assumptions.yaml")[f"ablation_{name}"].value
+    for name in ("batch_tokens", "shared_steps", "replica_steps")
+)
 
 
 class Rows(NamedTuple):
@@ -66,13 +70,13 @@ def sweep_rows() -> Rows:
     base = {key(row): row["loss"] for row in rows if row["replicas"] == 0}
     found: list[tuple[Any, ...]] = []
     for row in rows:
-        if row["replicas"] >= 2 and key(row) in base:  # type: ignore[operator]
+        if row["replicas"] > 1 and key(row) in base:  # type: ignore[operator]
             loss = base[key(row)]
             of_params, of_tokens = model_loss_terms(row["params"], row["tokens"], LAW)
             share = (loss - LAW.E) * of_tokens / (of_params + of_tokens)  # type: ignore[operator]
             paper = key(row)[0]
             found.append(
-                (paper, row["params"], row["tokens"], row["replicas"], row["inner_steps"], share, row["loss"] - loss,  # type: ignore[operator]
+                (paper, row["params"], row["tokens"], row["replicas"], row["inner_steps"], share, row["loss"] - loss,
                  SWEEP_NATS[paper])
             )  # fmt: skip
     sources, *numbers = zip(*found, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,9 @@ from array_api_compat import array_namespace
 Array = Any
 """Any array of the array-API standard, or a Python number where a scalar will do."""
 
-BLOCK_ROWS = 16_384
-"""Rows per block: some thirty float64 temporaries of this length stay in a core's second-level cache."""
+BLOCK_ROWS = 12288
+"""Rows per block: some thirty float64 temporaries stay in a core's cache, and each below the size (128 KiB) at which
+allocators go to the operating system for memory."""
 
 
 def namespace(*values: Array) -> Any:
@@ -23,22 +25,9 @@ def namespace(*values: Array) -> Any:
     return array_namespace(*arrays) if arrays else np
 
 
-def interpolate(xp: Any, x: Array, knots_x: Array, knots_y: Array) -> Array:
-    """Piecewise-linear interpolation that holds its end values.
-
-    The array-API standard has no ``interp``: this sums each segment's clipped share, so it also differentiates.
-
-    Parameters
-    ----------
-    x
-        Points, any shape.
-    knots_x, knots_y
-        Equal-length increasing abscissae and their values, as Python numbers.
-    """
-    y = knots_y[0] + 0.0 * x
-    for x0, x1, y0, y1 in zip(knots_x[:-1], knots_x[1:], knots_y[:-1], knots_y[1:], strict=True):
-        y = y + (y1 - y0) * xp.clip((x - x0) / (x1 - x0), 0.0, 1.0)
-    return y
+def logarithm(value: Array) -> Array:
+    """Natural logarithm of a parameter: a Python float stays one, so that it mixes with any namespace; an array keeps its own."""
+    return namespace(value).log(value) if hasattr(value, "shape") else math.log(value)
 
 
 def normal_quantile_of_upper_tail(xp: Any, tail: Array) -> Array:

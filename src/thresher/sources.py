@@ -18,10 +18,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def read_yaml(text: str, where: str) -> Any:
     """Parse YAML, with libyaml where it is there; a syntax error names the file and the line."""
     try:
-        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, chosen above
+        return yaml.load(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{where}{line}", f"valid YAML ({error.problem})") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(where, f"valid YAML ({error})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,7 @@ def parse_quantities(document: Any, where: str) -> Quantities:
     """Check a parameter document (``sources`` and ``parameters``) and give its quantities; see ``load_quantities``."""
     if not isinstance(document, dict) or not {"sources", "parameters"} <= document.keys():
         raise InputError(where, "the two keys `sources` and `parameters`")
-    sources = {
-        key: Source(key, row["title"], row["address"], row["how"])
-        for key, row in document["sources"].items()
-    }
+    sources = {key: Source(key, row["title"], row["address"], row["how"]) for key, row in document["sources"].items()}
     rows = {}
     for name, row in document["parameters"].items():
         here = f"{where}: {name}"
@@ -118,7 +117,13 @@ def parse_quantities(document: Any, where: str) -> Quantities:
         if not low <= value <= high:
             raise InputError(f"{here}.range", f"two numbers around the value {value}", row.get("range"))
         rows[name] = Quantity(
-            name, value, str(row["unit"]), low, high, sources[row["source"]],
-            row.get("observed", ""), row.get("note", ""),
+            name,
+            value,
+            str(row["unit"]),
+            low,
+            high,
+            sources[row["source"]],
+            row.get("observed", ""),
+            row.get("note", ""),
         )
     return Quantities(rows, where)

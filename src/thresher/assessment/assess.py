@@ -199,8 +199,8 @@ def describe_goal(goal: Goal) -> str:
 def duration_reasoning(longest_days: float) -> str:
     """Why runs end when they do: T = 1 / (growth of hardware + growth of algorithms), against the cap in force.
 
-    Sevilla et al. 2022 and Epoch AI 2025, The longest training run: a run that lasts longer is overtaken by one that starts later on
-    better chips with better algorithms.
+    Sevilla et al. 2022 and Epoch AI 2025, The longest training run: a run that lasts longer is overtaken by one that starts
+    later on better chips with better algorithms.
     """
     p = default.parameters()
     hardware, algorithms = p["hardware_progress_per_year"], p["algorithmic_progress_per_year"]

@@ -36,7 +36,11 @@ def explain_capability(plan: AdversaryPlan) -> Explanation:
     local = Explanation(
         "local-equivalent compute", o["flop_local"], "FLOP",
         "what one site would have needed for this loss with the same model: tokens over their data cost",
-        (Explanation("tokens seen", o["tokens"], "tokens"), *learning, Explanation("effective tokens", o["effective_tokens"], "tokens")),
+        (
+            Explanation("tokens seen", o["tokens"], "tokens"),
+            *learning,
+            Explanation("effective tokens", o["effective_tokens"], "tokens"),
+        ),
     )  # fmt: skip
     return Explanation(
         "quality-adjusted compute", o["flop_quality"], "FLOP",

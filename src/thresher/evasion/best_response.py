@@ -132,9 +132,7 @@ def prepare(
     centre = [chip for chip in candidates if chip.kind == "datacentre"] or candidates
     hardware = unseen_hardware(regime, centre, precisions, "datacenter")
     declared = evaluate_grid(make_setting(regime, "datacenter", hardware, network, longest_days), p, limit)
-    return Arena(
-        regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared
-    )
+    return Arena(regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared)
 
 
 def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[Best] = ()) -> Reply:
@@ -142,20 +140,15 @@ def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[
 
     ``seeds`` are plans known from a stricter rule; they make sure that a looser one is never answered with a dearer plan.
     """
-    s = settings()["refine"]
     pool = (arena.declared,) if declared else arena.unseen
-    starts = sorted(
-        [best for evaluated in pool for best in best_on_grid(evaluated, goal, s["seeds"] // 2)] + list(seeds),
-        key=lambda best: best.score,
-    )
+    keep = settings()["refine"]["seeds"]
+    starts = [best for evaluated in pool for best in best_on_grid(evaluated, goal, keep)]
     by_mode: dict[str, Best] = {}
-    for rank, start in enumerate(starts):
-        first_of_mode = start.setting.mode not in by_mode
-        if rank >= s["seeds"] and not first_of_mode:
-            continue
+    for start in (*starts, *seeds):
         refined = refine(start, goal, arena.parameters)
-        if first_of_mode or refined.score < by_mode[start.setting.mode].score:
-            by_mode[start.setting.mode] = refined
+        mode = start.setting.mode
+        if mode not in by_mode or refined.score < by_mode[mode].score:
+            by_mode[mode] = refined
     if not by_mode:
         return Reply(goal, None, {}, _why_not(arena, goal, pool))
     plans = {mode: describe(best, arena.parameters) for mode, best in by_mode.items()}

@@ -29,14 +29,22 @@ class Footprint:
 
 
 def footprint(
-    chip: str, chips_per_node: float, outcome: Mapping[str, float], nodes: float, parameters: Mapping[str, float], *, one_site: bool
+    chip: str,
+    chips_per_node: float,
+    outcome: Mapping[str, float],
+    nodes: float,
+    parameters: Mapping[str, float],
+    *,
+    one_site: bool,
 ) -> Footprint:
     """Read a plan's footprint off its outcome.
 
     People are the core team and the operators of its sites (technicians by power in one datacentre); who among them knows
     the purpose is not modelled here.
     """
-    staff = outcome["power_mw"] * parameters["technicians_per_mw"] if one_site else nodes * parameters["operators_per_site"]
+    staff = (
+        outcome["power_mw"] * parameters["technicians_per_mw"] if one_site else nodes * parameters["operators_per_site"]
+    )
     sites = 1.0 if one_site else nodes
     return Footprint(
         chips=nodes * chips_per_node,

@@ -88,7 +88,9 @@ def _plans(node: PublishedNode, counts: np.ndarray) -> Iterator[tuple[str, float
     }
 
     def run(mode: str, **changes: np.ndarray | float) -> dict[str, np.ndarray]:
-        columns = base | {name: np.broadcast_to(np.asarray(value, float), counts.shape).copy() for name, value in changes.items()}
+        columns = base | {
+            name: np.broadcast_to(np.asarray(value, float), counts.shape).copy() for name, value in changes.items()
+        }
         return evaluate_in_blocks(published.MODES[mode], columns, len(counts))
 
     for share in s["params_shares"]:

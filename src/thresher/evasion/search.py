@@ -11,10 +11,11 @@ import numpy as np
 from thresher.arrays import evaluate_in_blocks
 from thresher.evasion.space import Setting, columns_of, grid, settings
 from thresher.simulation import default
+from thresher.simulation.layout import STAGED_MODES
 
 Choices = dict[str, np.ndarray]
-_WANTED = ("flop_quality", "cost_usd", "cost_chips_only_usd", "inner_steps")
-
+_AUTOMATIC = ("inner_steps", "regional_rounds")
+_WANTED = ("flop_quality", "cost_usd", "cost_chips_only_usd", *_AUTOMATIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ class Best:
     score: float
 
 
-def evaluate(setting: Setting, choices: Choices, parameters: Mapping[str, float], workers: int | None = None) -> dict[str, np.ndarray]:
+def evaluate(
+    setting: Setting, choices: Choices, parameters: Mapping[str, float], workers: int | None = None
+) -> dict[str, np.ndarray]:
     """Quality and cost of candidates; those that cannot run, or that an owner-wide clause would see, are worth nothing."""
     rows = len(choices["nodes"])
 
@@ -67,7 +70,7 @@ def evaluate(setting: Setting, choices: Choices, parameters: Mapping[str, float]
             "flop_quality": quality,
             "cost_usd": np.where(good, out["cost_usd"], np.inf),
             "cost_chips_only_usd": np.where(good, out["cost_chips_only_usd"], np.inf),
-            "inner_steps": np.where(good, out["inner_steps"], 1.0),
+            **{name: np.where(good, out[name], 1.0) for name in _AUTOMATIC},
         }
 
     return evaluate_in_blocks(block, choices, rows, workers)
@@ -104,7 +107,7 @@ def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
         used[hardware] = used.get(hardware, 0) + 1
         choices = {name: float(values[row]) for name, values in evaluated.choices.items()}
         choices["nodes"] = float(evaluated.counts[at[row]])
-        choices["inner_steps"] = float(evaluated.values["inner_steps"][row, at[row]])
+        choices |= {name: float(evaluated.values[name][row, at[row]]) for name in _AUTOMATIC}
         found.append(Best(evaluated.setting, choices, float(scores[row])))
     return found
 
@@ -125,10 +128,13 @@ def _neighbours(best: Best, step: float, node_points: int) -> Choices:
     mode = best.setting.mode
     moved = ["params", "local_batch_tokens"]
     moved += [] if mode == "datacenter" else ["inner_steps", "bits_per_param"]
-    moved += ["activation_compression"] if mode in ("pipeline", "swarm") else []
+    moved += ["activation_compression"] if mode in STAGED_MODES else []
+    moved += ["regional_rounds"] if mode == "hierarchical" else []
     factors = np.asarray(list(product((1.0 / (1.0 + step), 1.0, 1.0 + step), repeat=len(moved))))
     days = best.setting.longest_days
-    shorter = np.unique(np.minimum(days, best.choices["duration_days"] * np.asarray([1.0 / (1.0 + step), 1.0, 1.0 + step])))
+    shorter = np.unique(
+        np.minimum(days, best.choices["duration_days"] * np.asarray([1.0 / (1.0 + step), 1.0, 1.0 + step]))
+    )
     nodes = best.choices["nodes"]
     spread = np.geomspace(1.0 / (1.0 + step), 1.0 + step, node_points)
     counts = np.unique(np.maximum(np.round(nodes * spread), 1.0))
@@ -137,7 +143,8 @@ def _neighbours(best: Best, step: float, node_points: int) -> Choices:
     choices = {name: np.full(index.shape[1], value) for name, value in best.choices.items()}
     for column, name in enumerate(moved):
         choices[name] = choices[name] * factors[index[0], column]
-    choices["inner_steps"] = np.maximum(np.round(choices["inner_steps"]), 1.0)
+    for name in _AUTOMATIC:
+        choices[name] = np.maximum(np.round(choices[name]), 1.0)
     choices["activation_compression"] = np.maximum(choices["activation_compression"], 1.0)
     choices["bits_per_param"] = np.minimum(choices["bits_per_param"], 16.0)
     choices["duration_days"], choices["nodes"] = shorter[index[1]], counts[index[2]]

@@ -59,9 +59,7 @@ def usable_chips(names: Sequence[str] | None = None) -> list[Chip]:
     return [catalog[name] for name in names] if names else [chip for chip in catalog.values() if is_usable(chip)]
 
 
-def unseen_hardware(
-    regime: Regime, candidates: Sequence[Chip], precisions: Sequence[str], mode: str
-) -> list[Hardware]:
+def unseen_hardware(regime: Regime, candidates: Sequence[Chip], precisions: Sequence[str], mode: str) -> list[Hardware]:
     """Nodes of each chip and format that stand just under every cluster clause, and smaller ones.
 
     A swarm may also use single cards; a datacentre is made of servers and may hold all that no clause bounds.
@@ -74,7 +72,9 @@ def unseen_hardware(
         most = settings()["datacenter_chips_per_node"] if bound is None else bound
         shares = settings()["swarm_shares" if mode == "swarm" else "chips_shares"]
         counts = {max(1, round(most * share)) for share in shares}
-        counts |= {round(most * share) for share in settings()["large_shares"] if most * share >= settings()["large_from"]}
+        counts |= {
+            round(most * share) for share in settings()["large_shares"] if most * share >= settings()["large_from"]
+        }
         if mode == "swarm":
             counts |= {count for count in settings()["swarm_chips"] if count <= most}
         if mode == "datacenter":
@@ -108,9 +108,7 @@ def make_setting(
     ]
     by_hardware = {name: np.asarray([row[name] for row in rows]) for name in rows[0]} if rows else {}
     fixed = {
-        name: float(field.default)
-        for name, field in plan_fields().items()
-        if isinstance(field.default, float | bool)
+        name: float(field.default) for name, field in plan_fields().items() if isinstance(field.default, float | bool)
     }
     automatic = ("stages", "micro_batches", "regional_rounds", "mfu", "compute_seconds_per_step", "tokens")
     one_way = min(network.upload_mbps, network.download_mbps)
@@ -155,10 +153,12 @@ def largest_params(setting: Setting) -> np.ndarray:
     for _ in range(settings()["params_bisections"]):
         middle = 0.5 * (low + high)
         columns = columns_of(setting, choices | {"params": np.exp(middle)})
-        memory = default.simulate(columns, default.parameters(), mode="flat", wanted=("memory_needed_gb", "memory_usable_gb"))
+        memory = default.simulate(
+            columns, default.parameters(), mode="flat", wanted=("memory_needed_gb", "memory_usable_gb")
+        )
         fits = memory["memory_needed_gb"] <= memory["memory_usable_gb"]
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-    return np.exp(low)
+    return np.asarray(np.exp(low))
 
 
 def _middle(setting: Setting) -> dict[str, float]:
@@ -173,7 +173,7 @@ def node_counts(most: float) -> np.ndarray:
     ratio = settings()["nodes_ratio"]
     steps = int(np.log(max(most, 1.0)) / np.log(ratio)) + 1
     counts = np.unique(np.round(np.append(ratio ** np.arange(steps + 1), most)))
-    return counts[counts <= most]
+    return np.asarray(counts[counts <= most])
 
 
 def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -203,7 +203,7 @@ def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np
             "bits_per_param": [16.0], "duration_days": [setting.longest_days * share for share in s["duration_shares"]],
         }  # fmt: skip
     rows = list(product(*(axes[name] for name in axes)))
-    columns = dict(zip(axes, zip(*rows, strict=True), strict=True)) if rows else {name: () for name in axes}
+    columns = dict(zip(axes, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(axes, ())
     choices = {
         name: np.asarray(values, dtype=float) for name, values in columns.items() if name not in ("hardware", "rhythm")
     }

@@ -27,6 +27,4 @@ def worth(params: Array, effective_tokens: Array, law: LossLaw) -> Worth:
     """
     term_params, term_tokens = model_loss_terms(params, effective_tokens, law)
     reducible = term_params + term_tokens
-    return Worth(
-        law.E + reducible, 6.0 * params * effective_tokens, optimal_compute_flop(reducible, law)
-    )
+    return Worth(law.E + reducible, 6.0 * params * effective_tokens, optimal_compute_flop(reducible, law))

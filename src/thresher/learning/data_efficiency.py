@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from thresher.arrays import Array, namespace
+from thresher.arrays import Array, logarithm, namespace
 
 
 def critical_batch_tokens(tokens: Array, *, at_1e12: Array, exponent: Array) -> Array:
@@ -71,8 +71,8 @@ def replica_cost_terms(
     batch = local_batch_tokens / critical_batch_tokens(
         tokens, at_1e12=critical_batch_tokens_at_1e12, exponent=critical_batch_exponent
     )
-    reference = xp.log1p((inner_step_reference - 1.0) / inner_step_scale * xp.ones_like(inner_steps))
-    drift = xp.log1p((inner_steps - 1.0) / inner_step_scale) / reference
+    at_reference = 1.0 + (inner_step_reference - 1.0) / inner_step_scale
+    drift = xp.log(1.0 + (inner_steps - 1.0) / inner_step_scale) / logarithm(at_reference)
     log_compute = xp.log(params * tokens * (6.0 / critical_replicas_reference_flop))
     critical = critical_replicas * xp.exp(critical_replicas_compute_exponent * log_compute)
     return ReplicaCost(batch, batch / inner_steps + drift / critical)
@@ -91,10 +91,7 @@ def tiered_data_cost(within: ReplicaCost, between: ReplicaCost, replicas: Array,
     intervals, so a second tier never learns better than synchronising everyone at the inner interval.
     """
     return (
-        1.0
-        + within.batch
-        + (replicas - groups) * within.per_extra_replica
-        + (groups - 1.0) * between.per_extra_replica
+        1.0 + within.batch + (replicas - groups) * within.per_extra_replica + (groups - 1.0) * between.per_extra_replica
     )
 
 
@@ -113,7 +110,8 @@ def compression_data_cost(
     The level b0 rests on one run with error feedback and on 4-bit rounding without (``data/data_efficiency.yaml``).
     """
     xp = namespace(bits_per_param, error_feedback)
-    floor = xp.where(error_feedback > 0, information_bits_with_feedback, information_bits_without_feedback)
+    with_feedback = information_bits_with_feedback + 0.0 * bits_per_param
+    floor = xp.where(error_feedback > 0, with_feedback, information_bits_without_feedback)
     excess = (floor / bits_per_param) ** 2 - (floor / uncompressed_bits_per_param) ** 2
     return 1.0 + xp.maximum(excess, 0.0 * excess)
 
@@ -147,5 +145,5 @@ def unrepeated_tokens(tokens: Array, *, unique_tokens: Array, repetition_half_li
     """
     xp = namespace(tokens, unique_tokens)
     repeats = xp.maximum(tokens / unique_tokens - 1.0, 0.0 * tokens)
-    repeated = unique_tokens * (1.0 + repetition_half_life * -xp.expm1(-repeats / repetition_half_life))
+    repeated = unique_tokens * (1.0 + repetition_half_life * (1.0 - xp.exp(-repeats / repetition_half_life)))
     return xp.where(repeats > 0, repeated, tokens)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from thresher.sources import load_quantities
 
-LARGE_MODEL_PARAMS_AXIS = "replicas_at_size"
+_LESS_IS_BEYOND = {"bits_per_param"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def evidence_horizon(plan: Mapping[str, float], *, one_site: bool = False) -> li
         replicas = plan.get("replicas", 1.0)
         values = {"params": plan["params"], "replicas": replicas, "tokens": plan["tokens"]}
         if replicas > 1:
-            values[LARGE_MODEL_PARAMS_AXIS] = replicas
+            values["replicas_at_size"] = replicas
             values["inner_steps"] = plan.get("inner_steps", 1.0)
             values["bits_per_param"] = plan.get("bits_per_param", 0.0)
         if plan.get("stages", 1.0) > 1:
@@ -53,15 +53,15 @@ def evidence_horizon(plan: Mapping[str, float], *, one_site: bool = False) -> li
     found = []
     for axis, value in values.items():
         row = known[axis]
-        if axis == "bits_per_param":
-            ratio = row.value / value if value > 0 else 0.0
-        else:
-            ratio = value / row.value
+        least = axis in _LESS_IS_BEYOND
+        ratio = (row.value / value if value > 0 else 0.0) if least else value / row.value
         verdict = (
-            f"{ratio:.3g} times beyond the evidence: extrapolation" if ratio > 1.0 + 1e-9 else "within what was measured"
+            f"{ratio:.3g} times beyond the evidence: extrapolation"
+            if ratio > 1.0 + 1e-9
+            else "within what was measured"
         )
         where = f"{row.source.address}{'; ' + row.observed if row.observed else ''}"
-        extreme = "least" if axis == "bits_per_param" else "most"
+        extreme = "least" if least else "most"
         line = f"{row.note}: {value:,.4g} here, {extreme} ever measured {row.value:,.4g} ({where}); {verdict}."
         found.append(Extrapolation(axis, value, row.value, ratio, row.source.address, line))
     return found

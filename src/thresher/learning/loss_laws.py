@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from thresher.arrays import Array, namespace
+from thresher.arrays import Array, logarithm, namespace
 from thresher.sources import load_quantities
 
 
@@ -41,8 +41,8 @@ def optimal_compute_flop(reducible_loss: Array, law: LossLaw) -> Array:
     xp = namespace(reducible_loss)
     log_r = xp.log(reducible_loss)
     total = law.alpha + law.beta
-    log_params = (_log(law.A * total / law.beta) - log_r) / law.alpha
-    log_tokens = (_log(law.B * total / law.alpha) - log_r) / law.beta
+    log_params = (logarithm(law.A * total / law.beta) - log_r) / law.alpha
+    log_tokens = (logarithm(law.B * total / law.alpha) - log_r) / law.beta
     return 6.0 * xp.exp(log_params + log_tokens)
 
 
@@ -72,7 +72,3 @@ def compute_at_fixed_ratio_flop(
         x = x + (xp.log(total) - target) * total / (law.alpha * a + law.beta * b)
     return 6.0 * tokens_per_param * xp.exp(2.0 * x)
 
-
-def _log(value: Array) -> Array:
-    xp = namespace(value)
-    return xp.log(value)

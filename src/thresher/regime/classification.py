@@ -20,6 +20,7 @@ A cluster is covered by a clause when any set that one of its rows belongs to is
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import math
 from collections.abc import Sequence
@@ -100,8 +101,8 @@ def read_clusters(path: str | Path) -> list[ClusterRow]:
     """Read a table of clusters.
 
     The columns are ``cluster,chip,count`` and, as they are known, ``site,owner,interconnect_gbit_s,networked``. One row
-    per chip type; rows of one cluster belong together. Lines before the header that start with ``#`` are
-    comments.
+    per chip type; rows of one cluster belong together. Other columns are left alone, but one whose
+    name is nearly a known one is refused. Lines before the header that start with ``#`` are comments.
 
     Raises
     ------
@@ -128,13 +129,16 @@ def parse_clusters(text: str, where: str) -> list[ClusterRow]:
     try:
         header = [name.strip() for name in next(reader, [])]
         _check_header(header, where)
+        known = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
         rows = []
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 here = f"{where} line {comments + reader.line_num}"
                 if len(cells) != len(header):
                     raise InputError(here, f"{len(header)} cells, as in the header", len(cells))
-                rows.append(_row(dict(zip(header, (cell.strip() for cell in cells), strict=True)), here))
+                rows.append(
+                    _row({name: cell.strip() for name, cell in zip(header, cells, strict=True) if name in known}, here)
+                )
     except csv.Error as error:
         raise InputError(f"{where} line {comments + reader.line_num}", f"valid CSV ({error})") from None
     if not rows:
@@ -148,8 +152,9 @@ def _check_header(header: list[str], where: str) -> None:
             raise InputError(f"{where}: header", f"a column `{name}`", ",".join(header))
     known = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
     for at, name in enumerate(header):
-        if name not in known:
-            raise InputError(f"{where}: header", f"only the columns {', '.join(known)}", name)
+        near = difflib.get_close_matches(name, known, 1)
+        if name not in known and near:
+            raise InputError(f"{where}: header", f"the column `{near[0]}`", name)
         if name in header[:at]:
             raise InputError(f"{where}: header", "each column once", name)
 

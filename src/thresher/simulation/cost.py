@@ -39,6 +39,7 @@ def run_cost(
     chips_per_node: Array,
     price_usd: Array,
     workstation: Array,
+    price_with_server: Array,
     one_site: bool,
     days: Array,
     power_mw: Array,
@@ -53,6 +54,8 @@ def run_cost(
     ----------
     workstation
         1 where the chip is a consumer or workstation card, whose servers cost less.
+    price_with_server
+        1 where the price is a share of a whole server or rack, so that its server is paid for.
     one_site
         Whether all nodes stand in one datacentre (its interconnect, its staffing by power) or each on a site of its own.
     power_mw, peak_it_kw
@@ -69,7 +72,7 @@ def run_cost(
     bought = nodes * chips_per_node * price_usd * (1.0 + p["spare_chip_fraction"] * years)
     chips = bought * (1.0 if one_site else p["covert_chip_premium"])
     server_share = xp.where(
-        workstation > 0, p["workstation_server_cost_per_chip_dollar"], p["server_cost_per_chip_dollar"]
+        workstation > 0, p["workstation_server_cost_per_chip_dollar"] + 0.0 * nodes, p["server_cost_per_chip_dollar"]
     )
     fabric = p["cluster_interconnect_cost_per_chip_dollar" if one_site else "node_interconnect_cost_per_chip_dollar"]
     tariff = p["electricity_usd_per_kwh" if one_site else "electricity_small_site_usd_per_kwh"]
@@ -81,7 +84,7 @@ def run_cost(
         setup, technicians = nodes * p["site_setup_usd"], nodes * p["operators_per_site"]
     return Cost(
         chips=chips,
-        servers=bought * (server_share + fabric),
+        servers=bought * ((1.0 - price_with_server) * server_share + fabric),
         network=network,
         hosting=peak_it_kw * p["colocation_usd_per_kw_month"] * months + setup,
         power=power_mw * 1e3 * HOURS_PER_DAY * days * tariff,

@@ -181,6 +181,7 @@ def chip_columns(unit: Chip, precision: str, where: str = "plan: chip") -> dict[
         **{name: float(value) for name, value in figures.items() if value is not None},
         "chip_price_usd": math.nan if unit.price_usd is None else unit.price_usd,
         "chip_workstation": float(workstation),
+        "chip_price_with_server": float("server" in unit.price_kind or "rack" in unit.price_kind),
         "chip_mfu_factor": mfu_factor,
         "state_bytes_per_param": p[f"state_bytes_{used}"],
         "number_format_data_cost": p[f"number_format_data_cost_{used}"],

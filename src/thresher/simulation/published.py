@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from thresher.arrays import Array, namespace
@@ -12,6 +13,7 @@ from thresher.learning.loss_laws import LossLaw, compute_at_fixed_ratio_flop, lo
 from thresher.sources import parse_quantities, read_yaml
 
 SCENARIOS = ("optimistic", "expected", "conservative")
+LEAST_GROUPS = 2
 STRAGGLERS = ("threshold", "relay", "synchronous")
 
 Columns = Mapping[str, Array]
@@ -115,7 +117,7 @@ def hierarchical(c: Columns) -> dict[str, Array]:
         **_accounts(c, k, params, tokens, flop, worth),
     }
     one_tier = flat({**c, "inner_steps": xp.full_like(params, xp.nan)})
-    return {name: xp.where(groups < 2, one_tier.get(name, value), value) for name, value in own.items()}
+    return {name: xp.where(groups < LEAST_GROUPS, one_tier.get(name, value), value) for name, value in own.items()}
 
 
 def pipeline(c: Columns) -> dict[str, Array]:
@@ -129,8 +131,8 @@ def pipeline(c: Columns) -> dict[str, Array]:
     params, batch, micro = 1e9 * c["params_b"], c["local_batch_tokens"], c["micro_batches"]
     stages = xp.ceil(c["params_b"] * c["bytes_per_param"] / c["node_memory_gb"])
     groups = xp.floor(c["nodes"] / stages)
-    possible = (stages > 1) & (groups >= 2)
-    width = xp.where(c["bytes_per_param"] >= 16, 2.0, xp.where(c["bytes_per_param"] >= 14, 1.0, 0.5))
+    possible = (stages > 1) & (groups >= LEAST_GROUPS)
+    width = _activation_bytes(xp, c["bytes_per_param"])
     hidden = k.values["hidden_per_root_param"] * xp.sqrt(params)
     activation_bits = batch * hidden * 8.0 * width / c["activation_compression"]
     compute_seconds = 6.0 * params * batch / _node_flop_per_second(c)
@@ -177,6 +179,11 @@ class _Worth(NamedTuple):
     chi: Array
 
 
+def _activation_bytes(xp: Any, bytes_per_param: Array) -> Array:
+    """Bytes of an activation value: FP16, FP8 or FP4, told by the bytes of state a parameter needs (16, 14 or less)."""
+    return xp.where(bytes_per_param >= 16, 2.0, xp.where(bytes_per_param >= 14, 1.0, 0.5))  # noqa: PLR2004
+
+
 def _node_flop_per_second(c: Columns) -> Array:
     return 1e15 * c["node_pflops"] * c["mfu"]
 
@@ -215,8 +222,8 @@ def _tabulated(xp: Any, ratio: Array, table: Array, ratios: list[float], tables:
     flat_index = xp.astype(table, xp.int64) * len(ratios) + segment
     slopes, values = [], []
     for row in tables:
-        rises = [b - a for a, b in zip(row[:-1], row[1:], strict=True)]
-        runs = [b - a for a, b in zip(log_knots[:-1], log_knots[1:], strict=True)]
+        rises = [b - a for a, b in pairwise(row)]
+        runs = [b - a for a, b in pairwise(log_knots)]
         slope = [rise / run for rise, run in zip(rises, runs, strict=True)] + [0.0]
         slopes += slope
         values += [y - s * x for y, s, x in zip(row, slope, log_knots, strict=True)]

@@ -11,8 +11,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from thresher.arrays import evaluate_in_blocks
+from thresher.catalog import chip
 from thresher.errors import InfeasiblePlanError, InputError
 from thresher.simulation import published
+from thresher.simulation.plans import chip_columns
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
@@ -144,3 +146,54 @@ def columns_of(cases: Sequence[PublishedCase]) -> Mapping[str, np.ndarray]:
             values = [codes[name].index(value) for value in values]
         columns[name] = np.asarray([math.nan if value is None else value for value in values], dtype=float)
     return columns
+
+
+def case_of_plan(plan: Mapping[str, Any], where: str) -> PublishedCase:
+    """A checked plan in the calculator's terms: chip figures from the catalog, relay stragglers and expected quality.
+
+    Raises
+    ------
+    InputError
+        The plan asks for what the calculator does not have: another mode, a number of tokens, no known price.
+    """
+    mode = str(plan["mode"])
+    if mode not in published.MODES:
+        raise InputError(f"{where}: [plan] mode", f"one of {', '.join(published.MODES)} with model published", mode)
+    if plan["duration_days"] == "auto":
+        raise InputError(f"{where}: [plan] duration_days", "a number of days (model published takes no token count)")
+    precision = str(plan["precision"])
+    figures = chip_columns(chip(str(plan["chip"])), precision, f"{where}: [plan] chip")
+    price = figures["chip_price_usd"] if plan["chip_price_usd"] == "auto" else float(plan["chip_price_usd"])
+    if math.isnan(price):
+        raise InputError(f"{where}: [plan] chip_price_usd", "a price, since the catalog has none for this chip")
+    count = int(plan["chips_per_node"])
+    assumed = published.constants().values
+    return PublishedCase(
+        node_chips=count,
+        node_pflops=count * figures["chip_tflops"] / 1e3,
+        node_memory_gb=count * figures["chip_memory_gb"],
+        chip_price_usd=price,
+        bytes_per_param=figures["state_bytes_per_param"],
+        gradient_bits=8.0 * float(plan["bytes_per_value"]),
+        upload_mbps=float(plan["upload_mbps"]),
+        download_mbps=float(plan["download_mbps"]),
+        latency_ms=float(plan["latency_ms"]),
+        compression=float(plan["compression"]),
+        error_feedback=bool(plan["error_feedback"]),
+        quality_scenario="expected",
+        straggler="relay",
+        duration_years=float(plan["duration_days"]) * 86400.0 / assumed["seconds_per_year"],
+        mfu=assumed["mfu"] if plan["mfu"] == "auto" else float(plan["mfu"]),
+        local_batch_tokens=float(plan["local_batch_tokens"]),
+        mode=mode,
+        nodes=int(plan["nodes"]),
+        params_b=float(plan["params"]) / 1e9,
+        inner_steps=None if plan["inner_steps"] == "auto" or mode != "flat" else int(plan["inner_steps"]),
+        nodes_per_group=int(plan["nodes_per_group"]),
+        regional_mbps=float(plan["regional_mbps"]),
+        regional_latency_ms=float(plan["regional_latency_ms"]),
+        activation_compression=float(plan["activation_compression"]),
+        micro_batches=int(assumed["micro_batches"]) if plan["micro_batches"] == "auto" else int(plan["micro_batches"]),
+        pipeline_mbps=float(plan["regional_mbps"]),
+        pipeline_latency_ms=float(plan["regional_latency_ms"]),
+    )

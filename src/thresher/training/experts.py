@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from thresher.arrays import Array
+from thresher.arrays import Array, namespace
 
 
 class ExpertExchange(NamedTuple):
@@ -34,8 +34,7 @@ def expert_all_to_all(
     """
     away = 1.0 - 1.0 / nodes
     bits = 32.0 * layers * experts_per_token * tokens * hidden * bytes_per_activation * away
-    latency = 4.0 * layers * 0.5 * round_trip_seconds * (away > 0)
-    slower = up_seconds_per_bit + (down_seconds_per_bit - up_seconds_per_bit) * (
-        down_seconds_per_bit > up_seconds_per_bit
-    )
+    xp = namespace(layers, tokens, nodes)
+    latency = xp.where(away > 0, 4.0 * layers * 0.5 * round_trip_seconds, 0.0 * layers)
+    slower = xp.maximum(up_seconds_per_bit + 0.0 * layers, down_seconds_per_bit + 0.0 * layers)
     return ExpertExchange(bits * slower + latency, bits)

@@ -15,8 +15,8 @@ def failures_per_hour(chips: Array, *, failures_per_chip_year: Array, departures
 def outage_hours(*, repair_share: Array, repair_hours: Array, restart_hours: Array, lost_hours: Array) -> Array:
     """Node-hours lost per failure: the restart, the work since the last common state, and the share that waits for a repair.
 
-    ``repair_share`` is the probability of a repair times the part of the node it takes out; ``repair_hours`` includes the download
-    of the state that the others have reached meanwhile.
+    ``repair_share`` is the probability of a repair times the part of the node it takes out; ``repair_hours`` includes the
+    download of the state that the others have reached meanwhile.
     """
     return restart_hours + lost_hours + repair_share * repair_hours
 

@@ -56,7 +56,7 @@ def summed_payload_bits(
     bits = payload_bits / params
     per_value = densified_index_bits + densified_value_bits
     kept = xp.minimum(bits / per_value, 1.0 + 0.0 * bits)
-    union = -xp.expm1(members * xp.log1p(-xp.minimum(kept, 1.0 - 1e-12 + 0.0 * kept)))
+    union = 1.0 - xp.exp(members * xp.log(xp.maximum(1.0 - kept, 1e-12 + 0.0 * kept)))
     summed = xp.minimum(union * per_value, dense_update_bits + 0.0 * bits)
     return params * xp.maximum(bits, summed)
 

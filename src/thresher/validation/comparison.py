@@ -26,9 +26,9 @@ class ComparisonRow:
 class Comparison:
     """The predictions of one quantity of one table, row by row, in ``unit``.
 
-    ``median_absolute_relative_error`` leaves out rows without a relative error; ``baseline_`` is the same of the published
-    calculator, None where there is none; ``root_mean_square_error`` is in ``unit``. ``note`` says how the predictions
-    were made, what was assumed, what is in sample, and what the model misses.
+    ``median_absolute_relative_error`` leaves out rows without a relative error; ``baseline_`` is the same of the
+    published calculator, None where there is none; ``root_mean_square_error`` is in ``unit``. ``note`` says how the
+    predictions were made, what was assumed, what is in sample, and what the model misses.
     """
 
     table: str

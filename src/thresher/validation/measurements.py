@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -19,6 +20,7 @@ from thresher.errors import InputError
 from thresher.learning import data_efficiency as data
 from thresher.learning.loss_laws import loss_law, model_loss_terms
 from thresher.simulation import default
+from thresher.simulation.parameters import parameters
 from thresher.simulation.plans import check_plan, plan_columns
 from thresher.sources import load_quantities, read_yaml
 from thresher.training.site import iteration_seconds, measured_machine, site_parameters
@@ -28,13 +30,13 @@ from thresher.validation.tables import Columns, load, payload_format
 
 _ROOM = "thresher.validation"
 _LAW = "besiroglu_2024"
+_FP32_BYTES = 4.0
+_SPEED_UP = re.compile(r"(\d+(?:\.\d+)?) times the throughput of all-reduce data parallelism")
 _BISECTIONS = 60
 """Halvings of ten orders of magnitude of bandwidth, beyond the last digit."""
 
 
-def validate(
-    names: Sequence[str] | None = None, rows: Mapping[str, Path] | None = None
-) -> list[Comparison]:
+def validate(names: Sequence[str] | None = None, rows: Mapping[str, Path] | None = None) -> list[Comparison]:
     """Predictions beside the measurements of the named tables.
 
     Parameters
@@ -103,8 +105,8 @@ def measured_wan_rounds(t: Columns) -> list[Comparison]:
     columns = {
         **_symmetric_link(t["rate_mbps"], t["rtt_ms"]),
         **{name: t[name] for name in ("nodes", "inner_steps", "compute_seconds_per_step")},
-        "params": t["payload_bytes"] / 4.0,
-        "bytes_per_value": 4.0,
+        "params": t["payload_bytes"] / _FP32_BYTES,
+        "bytes_per_value": _FP32_BYTES,
     }
     return [
         _compared(
@@ -181,11 +183,17 @@ def published_mfu(t: Columns) -> list[Comparison]:
 
 def real_runs(t: Columns) -> list[Comparison]:
     """Synchronisations, utilisation and MFU of published runs, as far as their rows and our settings for them go."""
-    return [*_run_synchronisations(t), *_run_mfu(t), *_run_speed_ups(t)]
+    found = [*_run_synchronisations(t), *_run_mfu(t), *_run_speed_ups(t)]
+    if not found:
+        raise InputError(
+            "real_runs", "a row that states a synchronisation and its links, or the MFU of a number of chips"
+        )
+    return found
 
 
 def _run_synchronisations(t: Columns) -> Iterable[Comparison]:
-    links, payloads = [], []
+    links: list[tuple[float, float, float] | None] = []
+    payloads = []
     for run, sync, compute, nodes, steps, phrase, up, down in _zip(
         t, "run", "sync_seconds", "compute_seconds_per_round", "nodes", "inner_steps", "compression", "upload_mbps",
         "download_mbps",
@@ -242,8 +250,8 @@ def _run_mfu(t: Columns) -> Iterable[Comparison]:
         if not np.isnan([chips, mfu]).any() and not sync > 0:
             found.append((f"{run}, {chips:,.0f} {name}", name, chips, mfu))
     if found:
-        labels, names, chips, measured = zip(*found, strict=True)
-        yield _compared("real_runs.mfu", labels, _mfu(names, np.asarray(chips)), measured)
+        labels, names, units, measured = zip(*found, strict=True)
+        yield _compared("real_runs.mfu", labels, _mfu(names, np.asarray(units)), measured)
 
 
 def _run_speed_ups(t: Columns) -> Iterable[Comparison]:
@@ -251,8 +259,8 @@ def _run_speed_ups(t: Columns) -> Iterable[Comparison]:
     for run, params, nodes, each, name, up, down, note in _zip(
         t, "run", "model_params", "nodes", "chips_per_node", "chip", "upload_mbps", "download_mbps", "note"
     ):
-        head, times, _ = note.partition(" times the throughput of all-reduce data parallelism")
-        if not times or np.isnan([nodes, each, up, down]).any():
+        stated = _SPEED_UP.search(note)
+        if stated is None or np.isnan([nodes, each, up, down]).any():
             continue
         plan = {
             "mode": "pipeline", "nodes": int(nodes), "chip": name, "chips_per_node": int(each), "params": float(params),
@@ -279,13 +287,13 @@ def _run_speed_ups(t: Columns) -> Iterable[Comparison]:
             "inner_steps": np.asarray([base["inner_steps"], 1.0]),
             "compression": np.asarray([base["compression"], 1.0]),
         }
-        seconds = default.simulate(columns, default.parameters(), mode="pipeline", topology="ring")["step_seconds"]
-        yield _compared("real_runs.speed_up", [run], [seconds[1] / seconds[0]], [float(head.split()[-1])])
+        seconds = default.simulate(columns, parameters(), mode="pipeline", topology="ring")["step_seconds"]
+        yield _compared("real_runs.speed_up", [run], [seconds[1] / seconds[0]], [float(stated[1])])
 
 
 def diloco_quality(t: Columns) -> list[Comparison]:
     """The loss that replicas cost, beside the data-parallel row of the same table, size and tokens."""
-    keys = [(*key, float(n), float(d)) for key, n, d in zip(_series(t["source"]), t["params"], t["tokens"], strict=True)]
+    keys = [(*_series(source), float(n), float(d)) for source, n, d in _zip(t, "source", "params", "tokens")]
     base = {key: loss for key, loss, m in zip(keys, t["loss"], t["replicas"], strict=True) if m == 0}
     here = np.asarray([m > 0 and key in base for key, m in zip(keys, t["replicas"], strict=True)])
     here &= ~np.isnan(t["inner_steps"])
@@ -331,7 +339,9 @@ def overlap_quality(t: Columns) -> list[Comparison]:
     params, tokens, steps = (t[name][late] for name in ("params", "tokens", "inner_steps"))
     replicas = np.where(np.isnan(t["replicas"]), _assumed("overlap_quality_replicas"), t["replicas"])[late]
     p = _learning_parameters()
-    staleness = data.staleness_data_cost(delay_rounds=np.ones_like(tokens), staleness_data_cost=p["staleness_data_cost"])
+    staleness = data.staleness_data_cost(
+        delay_rounds=np.ones_like(tokens), staleness_data_cost=p["staleness_data_cost"]
+    )
     promptly = data.replica_data_cost(_replica_terms(params, tokens, steps), replicas)
     return [
         _compared(
@@ -371,7 +381,10 @@ def diloco_ablations(t: Columns) -> list[Comparison]:
     return [
         _compared(
             "diloco_ablations.log_perplexity_gain",
-            [f"{source}: {method}, {m:.0f} replicas" for source, method, m in zip(sources, methods, replicas, strict=True)],
+            [
+                f"{source}: {method}, {m:.0f} replicas"
+                for source, method, m in zip(sources, methods, replicas, strict=True)
+            ],
             loss(np.ones_like(replicas)) - loss(replicas),
             np.log(np.asarray([one[source] for source in sources]) / perplexity),
         )
@@ -406,9 +419,7 @@ def _assumed(name: str) -> float:
     return load_quantities(_ROOM, "assumptions.yaml")[name].value
 
 
-def _compared(
-    key: str, labels: Sequence[str], predicted: Any, measured: Any, baseline: Any = None
-) -> Comparison:
+def _compared(key: str, labels: Sequence[str], predicted: Any, measured: Any, baseline: Any = None) -> Comparison:
     text = _document("comparisons.yaml")[key]
     return comparison(
         table=key.partition(".")[0],
@@ -441,7 +452,7 @@ def _symmetric_link(mbps: Any, round_trip_ms: Any) -> dict[str, Any]:
 def _simulated(columns: Mapping[str, Any], changed: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Flat, ring: the plan of ``data/plan.toml`` with these columns in place of its own, all rows at once."""
     merged = {name: np.asarray(value, dtype=np.float64) for name, value in {**_plan(), **columns}.items()}
-    return default.simulate(merged, default.parameters() | (changed or {}), mode="flat", topology="ring")
+    return default.simulate(merged, {**parameters(), **(changed or {})}, mode="flat", topology="ring")
 
 
 def _published_sync_seconds(c: Mapping[str, Any]) -> Any:
@@ -502,6 +513,6 @@ def _loss_of_cost(reference_loss: Any, params: Any, tokens: Any, cost: Any) -> A
     return (reference_loss - law.E) * of_tokens / (of_params + of_tokens) * (cost**law.beta - 1.0)
 
 
-def _series(sources: Iterable[str]) -> list[tuple[str, bool]]:
-    """What may be compared: the tables of one paper on one data set (the Dolma rows of arXiv 2501.18512 are their own)."""
-    return [(source.partition(" Table")[0], "Table 1" in source) for source in sources]
+def _series(source: str) -> tuple[str, bool]:
+    """The paper and the data set of a row: the Dolma rows of arXiv 2501.18512 are a series of their own."""
+    return source.partition(" Table")[0], "Table 1" in source

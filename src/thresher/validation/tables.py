@@ -7,7 +7,7 @@ import difflib
 import io
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -46,7 +46,7 @@ _NUMBERS: dict[str, tuple[Callable[[str], float | None], str]] = {
     "number": (_is(lambda x: 0 <= x <= _LARGEST), f"a number from 0 to {_LARGEST:g}"),
     "count": (_is(lambda x: 1 <= x <= _LARGEST and x.is_integer()), "a whole number of at least 1"),
     "share": (_is(lambda x: 0 < x <= 1), "a number above 0, at most 1"),
-    "percent": (_is(lambda x: 0 < x < 100), "a number between 0 and 100"),
+    "percent": (_is(lambda x: 0 < x / 100.0 < 1), "a number between 0 and 100"),
     "range": (_middle_of_range, "a number above 0, at most 1, or two joined by a hyphen"),
 }
 """What reads a cell of each kind that is a number (None if it is not right), and what would be right."""
@@ -64,7 +64,8 @@ def load(name: str, path: Path | None = None) -> Columns:
     """
     if path is None:
         rows = [
-            {key: "" if cell is None else str(cell).removesuffix(".0") for key, cell in row.items()} for row in table(name)
+            {key: "" if cell is None else str(cell).removesuffix(".0") for key, cell in row.items()}
+            for row in table(name)
         ]
         return _columns(name, f"{name}.csv", rows)
     try:

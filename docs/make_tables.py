@@ -1,0 +1,317 @@
+"""Writes the tables of the documentation from the running program, so that they cannot disagree with it.
+
+Run by ``conf.py`` at every build, or by hand: ``python docs/make_tables.py``. Each function of ``TABLES`` gives the
+Markdown of one file of ``docs/_generated``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import thresher
+from thresher.catalog import chips, networks, reference_systems
+from thresher.regime import ClusterClause, RunClause, load_regime, regime_schema_markdown, regimes
+from thresher.simulation import default
+from thresher.simulation.plans import plan_fields
+from thresher.sources import Quantity, parse_quantities, read_yaml
+
+DOCS = Path(__file__).parent
+PACKAGE = Path(thresher.__file__).parent
+ROWS_SHOWN = 14
+"""Comparisons with more rows than this are folded."""
+
+_SPECIAL = re.compile(r"([\\`*\[\]|<$])")
+
+
+def text(value: object) -> str:
+    """A cell: nothing in it is taken for Markdown."""
+    return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
+
+
+def number(value: float | None) -> str:
+    """A figure as people write it, blank where unknown."""
+    if value is None:
+        return ""
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return f"{value:,.4g}" if abs(value) < 1e4 and value != int(value) else f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; cells are Markdown already."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def plan_table() -> str:
+    """Every field a plan may have."""
+    rows = []
+    for field in plan_fields().values():
+        low, high = field.minimum, field.maximum
+        limits = ", ".join(field.choices) or (f"{low:g} to {high:g}" if high < float("inf") else "")
+        rows.append((
+            f"`{field.name}`", f"`[{field.section}]`", field.kind, text(field.unit),
+            "required" if field.default is None else f"`{str(field.default).lower()}`", text(limits),
+            text(field.description),
+        ))  # fmt: skip
+    return markdown(("field", "table", "kind", "unit", "default", "may be", "meaning"), rows)
+
+
+def regime_schema() -> str:
+    """The form of a regime file."""
+    return re.sub(r"\[([A-Z]\w+)\]", lambda m: f"[{m[1]}](#{m[1].lower()})", regime_schema_markdown())
+
+
+def regime_table() -> str:
+    """The regimes that ship, and the lines they draw."""
+    rows = []
+    for name in regimes():
+        rule = load_regime(name)
+        lines = [_line(clause) for clause in rule.clauses if isinstance(clause, ClusterClause | RunClause)]
+        rows.append((f"`{name}`", text(rule.title), rule.status, "<br>".join(lines), text(rule.source_address)))
+    return markdown(("name", "title", "status", "lines", "source"), rows)
+
+
+def _line(clause: ClusterClause | RunClause) -> str:
+    if isinstance(clause, ClusterClause):
+        kinds = f", {' and '.join(clause.counts.memory_kinds)} only" if clause.counts else ""
+        line = f"{clause.comparison} {number(clause.threshold)} {clause.unit}{kinds}, over {clause.grouping.over}"
+    else:
+        bands = (f"{clause.comparison} {band.above:g} FLOP {band.consequence}" for band in clause.bands)
+        line = f"{', '.join(clause.training)}: {'; '.join(bands)}"
+    return f"`{clause.id}`: {text(line)}"
+
+
+def lint_table() -> str:
+    """What the linter finds in the regimes that ship."""
+    rows = [
+        (f"`{name}`", finding.kind, ", ".join(f"`{one}`" for one in finding.clause_ids), text(finding.message))
+        for name in regimes()
+        for finding in thresher.lint(name)
+    ]
+    return markdown(("regime", "kind", "clauses", "finding"), rows)
+
+
+@cache
+def parameter_files() -> dict[str, Mapping[str, Quantity]]:
+    """Every parameter file of the package, by its path inside it."""
+    found: dict[str, Mapping[str, Quantity]] = {}
+    for path in sorted(PACKAGE.glob("*/data/*.yaml")):
+        where = path.relative_to(PACKAGE).as_posix()
+        document = read_yaml(path.read_text("utf-8"), where)
+        if isinstance(document, dict) and {"sources", "parameters"} <= document.keys():
+            found[where] = parse_quantities(document, where)
+    return found
+
+
+def parameters() -> str:
+    """Every parameter: value, range, unit, source and note, file by file."""
+    known = {name for rows in parameter_files().values() for name in rows}
+    if missing := default.quantities().keys() - known:
+        raise LookupError(f"parameters of the preset default that no file was found for: {sorted(missing)}")
+    parts = []
+    for where, rows in parameter_files().items():
+        used = sum(name in default.quantities() for name in rows)
+        reader = ", merged into the preset `default`" if used else ""
+        parts += [f"## {where}", "", f"{len(rows)} parameters{reader}.", ""]
+        parts.append(markdown(
+            ("name", "value", "range", "unit", "source", "observed, note"),
+            [
+                (
+                    f"`{name}`", number(row.value),
+                    "" if row.low == row.high else f"{number(row.low)} to {number(row.high)}", text(row.unit),
+                    f"{text(row.source.title)} ({text(row.source.address)}; {row.source.how})",
+                    ". ".join(text(part) for part in (row.observed, row.note) if part),
+                )
+                for name, row in rows.items()
+            ],
+        ))  # fmt: skip
+    return "\n".join(parts)
+
+
+def judgements() -> str:
+    """The parameters of the preset that rest on judgement alone."""
+    rows = [
+        (f"`{name}`", number(row.value), f"{number(row.low)} to {number(row.high)}", text(row.unit), text(row.note))
+        for name, row in default.quantities().items()
+        if row.source.how == "judgement" and row.low < row.high
+    ]
+    return markdown(("parameter", "value", "range", "unit", "why"), rows)
+
+
+def horizon() -> str:
+    """The largest value ever measured on each axis."""
+    rows = [
+        (
+            f"`{name}`", text(row.note), f"{'least' if name == 'bits_per_param' else 'most'} {row.value:,.4g}",
+            text(row.observed), text(row.source.address), row.source.how,
+        )
+        for name, row in parameter_files()["learning/data/horizon.yaml"].items()
+    ]  # fmt: skip
+    return markdown(("axis", "what", "measured", "where", "source", "how"), rows)
+
+
+def chip_table() -> str:
+    """The chips of the catalog."""
+    rows = [
+        (
+            f"`{one.chip}`", text(one.kind), number(one.fp16_tflops), number(one.fp8_tflops), number(one.fp4_tflops),
+            number(one.tpp), f"{number(one.memory_gb)} {text(one.memory_type)}", number(one.memory_bandwidth_tb_s),
+            number(one.tdp_w), number(one.price_usd), text(f"{one.price_date} {one.price_kind}".strip()),
+            "; ".join(text(source) for source in dict.fromkeys((one.spec_source, one.price_source)) if source),
+            one.confidence,
+        )
+        for one in chips().values()
+    ]  # fmt: skip
+    header = ("chip", "kind", "FP16", "FP8", "FP4", "TPP", "memory (GB)", "TB/s", "TDP (W)", "USD", "price of",
+              "sources", "confidence")  # fmt: skip
+    return f"{len(rows)} chips; rates are dense, in TFLOP/s; blank is unknown.\n\n{markdown(header, rows)}"
+
+
+def network_table() -> str:
+    """The network profiles."""
+    rows = [
+        (
+            f"`{one.network}`", text(one.name), number(one.upload_mbps), number(one.download_mbps),
+            number(one.round_trip_ms), number(one.regional_mbps), text(one.bandwidth_source),
+            text(f"{one.round_trip_tier} {one.round_trip_statistic}".strip()), text(one.note),
+        )
+        for one in networks().values()
+    ]  # fmt: skip
+    header = ("profile", "what", "up (Mbit/s)", "down (Mbit/s)", "round trip (ms)", "regional (Mbit/s)", "bandwidth from",
+              "round trip from", "note")  # fmt: skip
+    return markdown(header, rows)
+
+
+def system_table() -> str:
+    """The reference systems."""
+    rows = [
+        (text(one.system), text(one.category), f"{one.count} `{one.chip}`", number(one.memory_gb),
+         number(one.h100_equivalents), text(one.note))
+        for one in reference_systems()
+    ]  # fmt: skip
+    return markdown(("system", "category", "chips", "memory (GB)", "H100-equivalents, as published", "note"), rows)
+
+
+@cache
+def _comparisons() -> Sequence[Any]:
+    return thresher.validate()
+
+
+def validation_summary() -> str:
+    """One line per comparison of `thresher validate`."""
+    rows = [
+        (f"`{one.table}`", text(one.what), text(one.unit), str(len(one.rows)), _share(one.median_absolute_relative_error),
+         _share(one.baseline_median_absolute_relative_error), f"{one.root_mean_square_error:.3g}")
+        for one in _comparisons()
+    ]  # fmt: skip
+    header = ("table", "quantity", "unit", "rows", "median error", "of the published calculator",
+              "root mean square error (unit)")  # fmt: skip
+    return markdown(header, rows)
+
+
+def validation_rows() -> str:
+    """Prediction beside measurement, row by row."""
+    parts = []
+    for one in _comparisons():
+        with_baseline = any(row.baseline is not None for row in one.rows)
+        header = ["row", "predicted", "measured", "error", *(["published calculator"] if with_baseline else [])]
+        rows = [
+            [text(row.label), f"{row.predicted:.4g}", f"{row.measured:.4g}", _share(row.relative_error, "+"),
+             *([f"{row.baseline:.4g}" if row.baseline is not None else ""] if with_baseline else [])]
+            for row in one.rows
+        ]  # fmt: skip
+        title = f"{one.table}: {text(one.what)} ({text(one.unit)})"
+        parts += [f"### {title}", "", text(one.note), ""]
+        table = markdown(header, rows)
+        if len(rows) > ROWS_SHOWN:
+            parts += [f"<details><summary>{len(rows)} rows</summary>", "", table, "</details>", ""]
+        else:
+            parts += [table]
+    return "\n".join(parts)
+
+
+def left_out() -> str:
+    """The tables that no model predicts."""
+    from thresher.validation import left_out as reasons  # noqa: PLC0415 - beside its only use
+
+    return markdown(("table", "why"), [(f"`{name}`", text(why)) for name, why in reasons().items()])
+
+
+def _share(value: float | None, sign: str = "") -> str:
+    return "" if value is None else f"{value:{sign}.1%}"
+
+
+def quickstart_plan() -> dict[str, Any]:
+    """The plan that the quickstart shows."""
+    page = (DOCS / "quickstart.md").read_text("utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    return tomllib.loads(next(block for block in blocks if "[plan]" in block))
+
+
+def quickstart_outcome() -> str:
+    """What `simulate` says of the quickstart's plan."""
+    outcome = thresher.simulate(quickstart_plan())
+    wanted = ("utilisation", "step_seconds", "sync_seconds", "inner_steps", "tokens", "days", "flop", "flop_local",
+              "flop_quality", "cost_usd", "power_mw", "upload_gb_per_sync", "mean_upload_mbps")  # fmt: skip
+    evidence = "\n".join(f"- {text(line)}" for line in outcome["evidence"])
+    table = markdown(("outcome", "value"), [(f"`{name}`", number(outcome[name])) for name in wanted])
+    return f"{table}\n`evidence`:\n\n{evidence}\n"
+
+
+def assessment() -> str:
+    """The answer for the draft agreement, in short."""
+    rows = []
+    for answer in thresher.assess("miri-2025").answers:
+        target = f"{answer.target_flop_quality:g}"
+        if answer.plan is None:
+            rows.append((target, text(answer.why_not), "", "", "", "", ""))
+            continue
+        worst = max(answer.plan.horizon, key=lambda axis: axis.ratio)
+        nearest = answer.nearest_clause
+        rows.append((
+            target, text(answer.plan.describe()), number(round(answer.plan.outcome["cost_usd"] / 1e6, 1)),
+            number(round(answer.plan.outcome["cost_chips_only_usd"] / 1e6, 1)), f"{answer.cost_ratio:.1f}",
+            f"`{nearest.id}`, {nearest.share:.0%} of its line" if nearest else "none",
+            f"{text(worst.axis)}, {worst.ratio:.2g} times",
+        ))  # fmt: skip
+    header = ("quality-adjusted FLOP", "cheapest plan not covered", "cost (USD million)", "chips alone (USD million)",
+              "times the cost in the open", "nearest clause", "furthest beyond the evidence")  # fmt: skip
+    return markdown(header, rows)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "plan_fields": plan_table,
+    "regime_schema": regime_schema,
+    "regimes": regime_table,
+    "lint": lint_table,
+    "parameters": parameters,
+    "judgements": judgements,
+    "horizon": horizon,
+    "chips": chip_table,
+    "networks": network_table,
+    "systems": system_table,
+    "validation_summary": validation_summary,
+    "validation_rows": validation_rows,
+    "left_out": left_out,
+    "quickstart_outcome": quickstart_outcome,
+    "assessment": assessment,
+}
+
+
+def write_all(folder: Path) -> None:
+    """Write every table; a file whose text has not changed is left alone, so that builds stay incremental."""
+    folder.mkdir(exist_ok=True)
+    for name, make in TABLES.items():
+        path, content = folder / f"{name}.md", make()
+        if not path.exists() or path.read_text("utf-8") != content:
+            path.write_text(content, "utf-8")
+
+
+if __name__ == "__main__":
+    write_all(DOCS / "_generated")

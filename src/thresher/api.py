@@ -1,0 +1,85 @@
+"""The verbs of the command line, for Python: assess, simulate, classify, lint and validate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from thresher.assessment.assess import assess
+from thresher.errors import InputError
+from thresher.regime import Decision, Finding, lint_regime, load_regime, read_clusters
+from thresher.simulation.plans import check_plan, read_plan, simulate_plan
+from thresher.validation import validate
+
+__all__ = ["assess", "classify", "lint", "simulate", "validate"]
+
+MODELS = ("default", "published")
+
+
+def simulate(
+    plan: str | Path | Mapping[str, Any], *, model: str = "default"
+) -> dict[str, Any] | list[dict[str, float]]:
+    """Simulate a plan, or the cases of a golden file.
+
+    Parameters
+    ----------
+    plan
+        A TOML plan's path, the same as a mapping with the tables ``plan`` and ``network``, or (for ``published``) the path of a
+        JSON list of cases.
+    model
+        ``default``, our best model, or ``published``, the study's calculator to the digit.
+
+    Returns
+    -------
+    dict or list
+        The outcome, or for a JSON list one dict of golden keys for each case.
+
+    Raises
+    ------
+    InputError, InfeasiblePlanError
+        What is wrong with the plan, by field.
+    """
+    if model not in MODELS:
+        raise InputError("model", f"one of {', '.join(MODELS)}", model)
+    where = "plan" if isinstance(plan, Mapping) else str(plan)
+    if model == "published":
+        from thresher.simulation.published_cases import case_of_plan, evaluate_cases, parse_cases  # noqa: PLC0415
+
+        if not isinstance(plan, Mapping) and _is_json(Path(plan)):
+            return evaluate_cases(parse_cases(_read(Path(plan)), where), where)
+        checked = check_plan(plan) if isinstance(plan, Mapping) else read_plan(Path(plan))
+        return evaluate_cases([case_of_plan(checked, where)], where)[0]
+    if isinstance(plan, Mapping):
+        return simulate_plan(check_plan(plan), where)
+    if _is_json(Path(plan)):
+        try:
+            document = json.loads(_read(Path(plan)))
+        except json.JSONDecodeError as error:
+            raise InputError(where, f"valid JSON ({error})") from None
+        if not isinstance(document, dict):
+            raise InputError(where, "one plan with the tables plan and network (a list of cases needs model published)")
+        return simulate_plan(check_plan(document, where), where)
+    return simulate_plan(read_plan(Path(plan)), where)
+
+
+def classify(clusters: str | Path, *, regime: str | Path) -> list[Decision]:
+    """Decide for every cluster of a CSV file whether a regime covers it, by which clause and with what margin."""
+    return load_regime(regime).classify(read_clusters(clusters))
+
+
+def lint(regime: str | Path) -> list[Finding]:
+    """Point at clauses of a regime that contradict each other or leave a gap."""
+    return lint_regime(load_regime(regime))
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(str(path), f"a file of text that can be read ({error})") from None

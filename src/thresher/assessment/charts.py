@@ -1,0 +1,264 @@
+"""The charts of an assessment, as SVG text that stands alone or inside a page."""
+
+from __future__ import annotations
+
+import html
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thresher.assessment import wording as say
+from thresher.assessment.assess import Assessment, GoalAnswer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH_INCHES = 7.3
+# Okabe and Ito's palette: told apart by colour-blind readers; markers and dashes repeat the distinction in print.
+INK, GREY = "#222222", "#767676"
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442",
+)  # fmt: skip
+LINES = {
+    "flat": (BLUE, "-"), "hierarchical": (SKY, (0, (5, 1.5))), "pipeline": (GREEN, (0, (3, 1, 1, 1))),
+    "swarm": (RED, (0, (1.2, 1.2))), "datacenter": (PURPLE, "-"), "declared datacentre": (INK, (0, (7, 2))),
+}  # fmt: skip
+GOALS = ((BLUE, "o"), (RED, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (INK, "X"))
+PARTS = (BLUE, SKY, GREEN, YELLOW, ORANGE, PURPLE)
+FONTS = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
+SETTINGS = {
+    "svg.fonttype": "none", "text.parse_math": False, "font.family": ["DejaVu Sans"], "font.size": 8.5,
+    "axes.edgecolor": GREY, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e3e3", "grid.linewidth": 0.7,
+    "axes.axisbelow": True, "axes.linewidth": 0.8, "lines.linewidth": 1.9, "legend.frameon": False, "legend.fontsize": 8.5,
+    "figure.facecolor": "none", "axes.facecolor": "none",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart: a name for its ids, its title, a caption sentence, and SVG text."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+def charts(assessment: Assessment) -> tuple[Chart, ...]:
+    """Every chart that the assessment has data for, in the order of the page."""
+    from matplotlib import rc_context  # noqa: PLC0415 - heavy, and only for the report
+
+    reached = [item for item in assessment.answers if item.plan is not None]
+    drawn: list[Chart | None] = []
+    with rc_context():
+        for draw in (_least_cost, _cost_parts, _evidence, _margins):
+            drawn.append(draw(assessment, reached))
+    return tuple(chart for chart in drawn if chart is not None)
+
+
+def _chart(name: str, title: str, caption: str, height: float, paint: Callable[[Figure], None]) -> Chart:
+    """Draw on a figure of its own and give its SVG, with ids of its own and an accessible title."""
+    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with rc_context({**SETTINGS, "svg.hashsalt": name}):
+        figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        paint(figure)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return Chart(name, title, caption, _embeddable(buffer.getvalue(), name, title, caption))
+
+
+def _embeddable(svg: str, name: str, title: str, caption: str) -> str:
+    """The SVG element alone: ids prefixed (those unused dropped), system fonts, a title and a description."""
+    svg = svg[svg.index("<svg") :].strip()
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg).replace("xlink:href", "href")
+    svg = re.sub(r"'DejaVu Sans'[^;\"]*", FONTS, svg)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL).replace("*{stroke", f"#{name} *{{stroke")
+    width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0]
+    about = f"<title>{html.escape(title)}</title><desc>{html.escape(caption)}</desc>"
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" role="img" aria-label="{html.escape(title)}"'
+        f' viewBox="0 0 {width} {height}" width="{width}" height="{height}">{about}'
+    )
+    return opening + re.sub(r"^<svg[^>]*>", "", svg)
+
+
+def _least_cost(assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
+    curves = [curve for curve in assessment.curves if np.isfinite(curve.cost_usd).any()]
+    if not curves:
+        return None
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for curve in curves:
+            colour, dashes = LINES.get(curve.label, (GREY, "-"))
+            finite = np.isfinite(curve.cost_usd)
+            label = "one site" if curve.label == "datacenter" else curve.label
+            axes.plot(curve.flop_quality[finite], curve.cost_usd[finite], color=colour, linestyle=dashes, label=label)
+        targets = [item.plan.outcome["flop_quality"] for item in reached if item.plan is not None]
+        for item in reached:
+            assert item.plan is not None
+            point = item.plan.outcome["flop_quality"], item.plan.outcome["cost_usd"]
+            budget = item.target_flop_quality is None
+            axes.plot(*point, "D" if budget else "o", color="white", markeredgecolor=INK, markeredgewidth=1.6, markersize=7, zorder=5)
+            if not budget:
+                axes.annotate(
+                    say.dollars(point[1]), point, xytext=(-8, 7), textcoords="offset points", ha="right", fontweight="bold"
+                )
+        axes.set(xscale="log", yscale="log", xlabel="capability: quality-adjusted FLOP", ylabel="least cost, US dollars")
+        highest = max(float(c.flop_quality[np.isfinite(c.cost_usd)].max()) for c in curves)
+        if targets:
+            axes.set_xlim(min(targets) / 30, max(highest, max(targets)) * 1.15)
+            shown = [c.cost_usd[np.isfinite(c.cost_usd) & (c.flop_quality >= min(targets) / 30)] for c in curves]
+            costs = np.concatenate([*shown, [item.plan.outcome["cost_usd"] for item in reached if item.plan]])
+            axes.set_ylim(costs.min() / 1.6, costs.max() * 2.2)
+        _tick(axes.yaxis, lambda value: say.dollars(value))
+        _tick(axes.xaxis, say.round_flop)
+        axes.legend(loc="upper left")
+
+    points = "; points are the chosen plans, refined beyond it" if reached else ""
+    caption = (
+        "Least cost at which each way of training reaches a capability, all of it unseen by the rule, beside one openly declared"
+        f" datacentre. A line ends where more nodes no longer help. Lines come from the search's grid{points}."
+    )
+    return _chart("chart-cost", "Least cost by capability", caption, 3.9, paint)
+
+
+def _tick(axis: Any, words: Callable[[float], str]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415
+
+    axis.set_major_locator(LogLocator(numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _at: words(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _cost_parts(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
+    if not reached:
+        return None
+
+    def paint(figure: Figure) -> None:
+        panels = figure.subplots(len(reached), 1, squeeze=False)[:, 0]
+        for axes, item in zip(panels, reached, strict=True):
+            bars = [("unseen", item.plan), ("declared", item.declared)]
+            most = max(plan.outcome["cost_usd"] for _, plan in bars if plan)
+            for row, (_, plan) in enumerate(bars):
+                if plan is None:
+                    axes.text(0.01 * most, row, "out of reach", va="center")
+                    continue
+                left = 0.0
+                for part, colour in zip(say.COST_PARTS, PARTS, strict=True):
+                    value = plan.outcome[f"cost_{part}_usd"]
+                    axes.barh(row, value, left=left, color=colour, edgecolor="white", linewidth=0.8, height=0.72, label=part)
+                    left += value
+                axes.text(left + 0.012 * most, row, say.dollars(plan.outcome["cost_usd"]), va="center", fontweight="bold")
+            axes.set_yticks(range(len(bars)), [name for name, _ in bars])
+            axes.set_xlim(0, 1.18 * most)
+            axes.set_title(say.goal_long(item), loc="left", fontsize=9, fontweight="bold")
+            axes.invert_yaxis()
+            axes.grid(visible=False, axis="y")
+            axes.spines["left"].set_visible(False)
+            axes.tick_params(axis="y", length=0)
+            _money(axes.xaxis)
+        handles, labels = panels[0].get_legend_handles_labels()
+        first = dict(zip(labels, handles, strict=True))
+        figure.legend(first.values(), first.keys(), loc="outside upper left", ncols=len(PARTS), handlelength=1.1, columnspacing=1.3)
+
+    caption = (
+        "What the money buys, for the cheapest unseen plan and for the same capability in one declared datacentre."
+        " Each panel has its own scale."
+    )
+    return _chart("chart-parts", "Cost by what it buys", caption, 0.55 + 1.08 * len(reached), paint)
+
+
+def _money(axis: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
+
+    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_formatter(FuncFormatter(lambda value, _at: say.dollars(value)))
+
+
+def _evidence(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
+    shown = [
+        (index, item.axis, item.ratio)
+        for index, answer in enumerate(reached)
+        if answer.plan is not None
+        for item in answer.plan.horizon
+        if math.isfinite(item.ratio) and item.ratio > 0
+    ]
+    if not shown:
+        return None
+    names = [axis for axis in say.AXES if any(axis == one for _, one, _ in shown)]
+    names += sorted({axis for _, axis, _ in shown} - set(names))
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        ratios = [ratio for _, _, ratio in shown]
+        low, high = min(*ratios, 1.0) / 1.6, max(*ratios, 1.0) * 1.6
+        axes.axvspan(1, high, color="#fdeee4", zorder=0)
+        axes.axvline(1, color=RED, linewidth=1.4)
+        for index, answer in enumerate(reached):
+            colour, marker = GOALS[index % len(GOALS)]
+            offset = 0.15 * (index - 0.5 * (len(reached) - 1))
+            mine = [(ratio, names.index(axis) + offset) for at, axis, ratio in shown if at == index]
+            axes.plot(
+                *zip(*mine, strict=True), marker, color=colour, markersize=6.5, markeredgecolor="white", linestyle="none",
+                label=say.goal_long(answer),
+            )  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_xlim(low, high)
+        axes.set_yticks(range(len(names)), [say.AXES.get(name, name) for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("ratio to the largest value ever measured (right of 1: extrapolation)")
+        _tick(axes.xaxis, lambda value: f"{value:g}")
+        figure.legend(loc="outside upper left", ncols=len(reached), handletextpad=0.2, columnspacing=1.3)
+
+    caption = (
+        "How far each plan lies beyond the largest value ever measured in training with infrequent synchronisation"
+        " (for update compression, the least bits per parameter). The shaded side is extrapolation."
+    )
+    return _chart("chart-evidence", "Evidence horizon", caption, 0.9 + 0.36 * len(names), paint)
+
+
+def _margins(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
+    rows = [
+        (index, answer, clause)
+        for index, answer in enumerate(reached)
+        for clause in answer.clauses
+        if math.isfinite(clause.share)
+    ]
+    if not rows:
+        return None
+    clauses = list(dict.fromkeys(clause.id for _, _, clause in rows))
+    rows.sort(key=lambda row: (clauses.index(row[2].id), row[0]))
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for row, (index, _, clause) in enumerate(rows):
+            axes.barh(row, clause.share, color=GOALS[index % len(GOALS)][0], height=0.7)
+            axes.text(clause.share + 0.01, row, say.percent(clause.share), va="center", fontweight="bold")
+        axes.axvline(1, color=INK, linewidth=1.4)
+        axes.text(1, -0.62, "the line", ha="center", va="bottom", fontsize=8)
+        axes.set_xlim(0, max(1.12, *(clause.share + 0.12 for _, _, clause in rows)))
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_yticks(range(len(rows)), [f"{clause.id}, {say.goal(answer)}" for _, answer, clause in rows])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_formatter(lambda value, _at: say.percent(value))
+        axes.set_xlabel("share of the clause's line that one node of the plan reaches")
+
+    caption = (
+        "How near each clause on hardware comes to covering one node of the chosen plan; at 100% or just above, it would."
+    )
+    return _chart("chart-margins", "Margins under the rule", caption, 0.85 + 0.28 * len(rows), paint)

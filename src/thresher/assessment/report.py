@@ -1,0 +1,86 @@
+"""The report of an assessment: one HTML file that needs nothing else, to read offline, send and print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from thresher.assessment import wording as say
+from thresher.assessment.assess import Assessment
+from thresher.assessment.charts import charts
+from thresher.catalog import chip
+from thresher.simulation import default
+from thresher.sources import Quantity
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+_ADDRESS = re.compile(r"arXiv (\d{4}\.\d{4,5})|(https?://[^\s<>\"']*[^\s<>\"'.,;)])")
+LARGEST_MODELS_SHOWN = 8
+
+
+def html_report(assessment: Assessment) -> str:
+    """The assessment as one self-contained HTML page: no scripts, no fonts, nothing fetched.
+
+    The same assessment gives the same text, byte for byte.
+    """
+    return _environment().get_template("report.html.j2").render(
+        a=assessment,
+        regime=assessment.regime,
+        say=say,
+        charts=charts(assessment),
+        table=_table(assessment),
+        main=say.main_answer(assessment),
+        chips=[chip(name) for name in _chips_of_plans(assessment)],
+        largest=list(assessment.largest_node_params.items())[:LARGEST_MODELS_SHOWN],
+        quantities=_quantities(assessment),
+        version=version("thresher"),
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - heavy, and only for the report
+
+    environment = Environment(
+        loader=PackageLoader("thresher.assessment"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["cite"] = cite
+    return environment
+
+
+def cite(text: str) -> Markup:
+    """Text with its arXiv numbers and web addresses as links; everything else escaped."""
+    from markupsafe import Markup, escape  # noqa: PLC0415
+
+    parts, end = [], 0
+    for found in _ADDRESS.finditer(text):
+        address = f"https://arxiv.org/abs/{found[1]}" if found[1] else found[2]
+        parts += [escape(text[end : found.start()]), Markup('<a href="{}">{}</a>').format(address, found[0])]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def _table(assessment: Assessment) -> list[tuple[str, list[str]]]:
+    """The table by target: each attribute with one value a goal."""
+    columns = [say.rows(answer) for answer in assessment.answers]
+    return [(cells[0][0], [value for _, value in cells]) for cells in zip(*columns, strict=True)]
+
+
+def _chips_of_plans(assessment: Assessment) -> Iterable[str]:
+    plans = [plan for item in assessment.answers for plan in (item.plan, item.declared, *item.by_mode.values()) if plan]
+    return sorted({plan.chip for plan in plans})
+
+
+def _quantities(assessment: Assessment) -> list[tuple[Quantity, Any]]:
+    """Every parameter with the value this assessment used."""
+    used = assessment.arena.parameters
+    return [(row, used.get(name, row.value)) for name, row in default.quantities().items()]

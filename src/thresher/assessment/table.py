@@ -1,0 +1,72 @@
+"""The assessment in the terminal: a table by target and a few short paragraphs, in the words of the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thresher.assessment import wording as say
+from thresher.assessment.assess import Assessment, GoalAnswer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LABEL_WIDTH, COLUMN_WIDTH = 26, 18
+
+
+def print_assessment(assessment: Assessment, console: Console) -> None:
+    """Print the answer: the headline, a column for each target, and what a reader should know before using it.
+
+    Parameters
+    ----------
+    assessment
+        What `assess` gave.
+    console
+        Where to print; plain text where it is not a terminal. More targets than its width holds become several tables.
+    """
+    from rich.text import Text  # noqa: PLC0415 - heavy, and only for the terminal
+
+    def paragraph(heading: str, *lines: str) -> None:
+        console.print(Text(heading, style="bold"))
+        for line in lines:
+            console.print(Text(line))
+        console.print()
+
+    regime = assessment.regime
+    console.print(Text(say.question(assessment), style="bold"))
+    console.print(Text(f"{regime.title} ({regime.name}; {regime.jurisdiction}, {regime.status})", style="dim"))
+    console.print()
+    console.print(Text(" ".join(say.headline(assessment))))
+    console.print()
+    fit = max(1, (console.width - LABEL_WIDTH) // COLUMN_WIDTH)
+    for start in range(0, len(assessment.answers), fit):
+        _print_columns(assessment.answers[start : start + fit], console)
+    console.print()
+    missed = [f"{say.goal(item)}: {item.why_not}." for item in assessment.answers if item.plan is None]
+    if missed:
+        paragraph("Out of reach", *missed)
+    by_mode = [say.modes_line(item) for item in assessment.answers if len(item.by_mode) > 1]
+    if by_mode:
+        paragraph("Best of each mode", *by_mode)
+    main = say.main_answer(assessment)
+    paragraph("The memory of a node and the size of a model", " ".join(say.memory_lines(assessment, [main] if main else [])))
+    caught = [f"{item.system}: {', '.join(item.clauses)}" for item in assessment.burden if item.covered]
+    paragraph("Whom else the rule covers", say.burden_sentence(assessment), *caught)
+    paragraph("How long a run may last", assessment.duration_reasoning)
+    console.print(Text(say.QUALITY_FLOP, style="dim"))
+    console.print(Text(say.CENTRAL_VALUES, style="dim"))
+
+
+def _print_columns(answers: tuple[GoalAnswer, ...], console: Console) -> None:
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Goal", width=LABEL_WIDTH - 4, overflow="fold")
+    for answer in answers:
+        table.add_column(Text(say.goal(answer)), overflow="fold")
+    columns = [say.rows(answer) for answer in answers]
+    for cells in zip(*columns, strict=True):
+        style = "bold" if cells[0][0] == "Cost" else ""
+        table.add_row(Text(cells[0][0]), *(Text(value) for _, value in cells), style=style)
+    console.print(table)

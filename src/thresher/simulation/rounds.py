@@ -1,0 +1,170 @@
+"""The outer round: inner steps, one or two tiers of synchronisation, blocking or overlapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from thresher.arrays import Array
+from thresher.simulation.layout import Replica
+from thresher.simulation.parameters import Columns, Parameters
+from thresher.training import synchronisation as sync
+from thresher.training.stragglers import slowest_of
+
+
+class Cycle(NamedTuple):
+    """One whole round: inner steps, its timing, and the traffic of its synchronisations."""
+
+    inner_steps: Array
+    outer_every: Array
+    round: sync.Round
+    compute_seconds: Array
+    sync_seconds: Array
+    sent_bits: Array
+    received_bits: Array
+    regional_sent_bits: Array
+    regional_received_bits: Array
+    counted: Array
+    groups: Array
+
+
+class Tiers(NamedTuple):
+    """Synchronisations of one round: inner steps, regional rounds, seconds, whose updates count, and traffic by link."""
+
+    inner_steps: Array
+    outer_every: Array
+    sync_seconds: Array
+    counted: Array
+    groups: Array
+    sent_bits: Array
+    received_bits: Array
+    regional_sent_bits: Array
+    regional_received_bits: Array
+
+
+def outer_round(
+    xp: Any,
+    c: Columns,
+    p: Parameters,
+    *,
+    mode: str,
+    topology: str,
+    replica: Replica,
+    wan: sync.Path,
+    regional: sync.Path,
+    duty: Array,
+) -> Cycle:
+    """The outer round: automatic inner steps, synchronisations of one or two tiers, blocking or overlapped."""
+    members = at_least_one(xp, replica.replicas)
+    step = replica.step_seconds * slowest_of(members, spread=p["compute_time_spread"])
+    if mode == "datacenter":
+        one, none = xp.ones_like(members), 0.0 * step
+        return Cycle(one, one, sync.Round(step, none, none), step, none, none, none, none, none, one, one)
+    shard = c["params"] / xp.where(xp.isfinite(replica.stages), replica.stages, 1.0)
+    aggregator = sync.Aggregator(1e-6 / c["hub_mbps"], p["relay_store_seconds"], c["gather_members"])
+
+    def exchange(count: Array, bits: Array, path: sync.Path) -> tuple[sync.Exchange, Array]:
+        return _exchange(xp, p, topology, aggregator, shard=shard, members=count, bits=bits, path=path)
+
+    payload = shard * 8.0 * c["bytes_per_value"] / c["compression"]
+    if mode == "hierarchical":
+        tiers = _two_tiers(xp, c, p, exchange, members, payload, step, duty, wan, regional)
+    else:
+        tiers = _one_tier(xp, c, p, exchange, members, payload, step, duty, wan)
+    busy = tiers.inner_steps * tiers.outer_every * step
+    blocking = sync.blocking_round(busy, tiers.sync_seconds)
+    overlapped = sync.overlapped_round(busy, tiers.sync_seconds, fragments=c["fragments"], duty_cap=duty)
+    overlap = c["overlap"] > 0
+    chosen = sync.Round(*(xp.where(overlap, b, a) for a, b in zip(blocking, overlapped, strict=True)))
+    return Cycle(
+        tiers.inner_steps, tiers.outer_every, chosen, busy, tiers.sync_seconds, tiers.sent_bits, tiers.received_bits,
+        tiers.regional_sent_bits, tiers.regional_received_bits, tiers.counted, tiers.groups,
+    )  # fmt: skip
+
+
+def _exchange(
+    xp: Any,
+    p: Parameters,
+    topology: str,
+    aggregator: sync.Aggregator,
+    *,
+    shard: Array,
+    members: Array,
+    bits: Array,
+    path: sync.Path,
+) -> tuple[sync.Exchange, Array]:
+    """One synchronisation with its fixed cost and its slowest member; and the bits of the sum it leaves."""
+    densified = {name: p[name] for name in ("densified_index_bits", "densified_value_bits", "dense_update_bits")}
+    summed = sync.summed_payload_bits(bits, shard, members, **densified)
+    result = sync.TOPOLOGIES[topology](bits, summed, members, path, aggregator)
+    fixed = xp.where(members > 1, p["coordination_round_trips"] * path.round_trip_seconds, 0.0 * bits)
+    seconds = (result.seconds + fixed) * slowest_of(members, spread=p["link_time_spread"])
+    return result._replace(seconds=seconds), summed
+
+
+def _one_tier(
+    xp: Any,
+    c: Columns,
+    p: Parameters,
+    exchange: Callable[[Array, Array, sync.Path], tuple[sync.Exchange, Array]],
+    members: Array,
+    payload: Array,
+    step: Array,
+    duty: Array,
+    wan: sync.Path,
+) -> Tiers:
+    """Everyone with everyone, every ``inner_steps``."""
+    far, _ = exchange(members, payload, wan)
+    automatic = xp.where(members > 1, _automatic_interval(xp, c, p, far.seconds, step, duty, 1.0), 1.0)
+    inner = xp.where(xp.isnan(c["inner_steps"]), automatic, c["inner_steps"] + 0.0 * automatic)
+    none = 0.0 * far.sent_bits
+    return Tiers(
+        inner, xp.ones_like(inner), far.seconds, far.members_counted, members, far.sent_bits, far.received_bits, none, none
+    )  # fmt: skip
+
+
+def _two_tiers(
+    xp: Any,
+    c: Columns,
+    p: Parameters,
+    exchange: Callable[[Array, Array, sync.Path], tuple[sync.Exchange, Array]],
+    members: Array,
+    payload: Array,
+    step: Array,
+    duty: Array,
+    wan: sync.Path,
+    regional: sync.Path,
+) -> Tiers:
+    """Inside a region every ``inner_steps``, and among regions every ``regional_rounds`` of those.
+
+    A region sends its sum; the global sum is then spread in the region. Both tiers take turns on a node's access line, so their
+    times add, and automatic intervals give each half of what a synchronisation may take.
+    """
+    inside = xp.minimum(c["nodes_per_group"] + 0.0 * members, members)
+    groups = at_least_one(xp, xp.floor(members / inside))
+    near, regional_sum = exchange(inside, payload, regional)
+    far, global_sum = exchange(groups, regional_sum, wan)
+    spread = xp.where(inside > 1, global_sum * regional.down_seconds_per_bit + regional.round_trip_seconds, 0.0)
+    far_seconds = far.seconds + spread
+    automatic = _automatic_interval(xp, c, p, near.seconds, step, duty, 0.5)
+    inner = xp.where(xp.isnan(c["inner_steps"]), automatic, c["inner_steps"] + 0.0 * automatic)
+    often = _automatic_interval(xp, c, p, far_seconds, inner * step, duty, 0.5)
+    every = xp.where(xp.isnan(c["regional_rounds"]), often, c["regional_rounds"] + 0.0 * often)
+    return Tiers(
+        inner, every, every * near.seconds + far_seconds, near.members_counted * far.members_counted, groups,
+        far.sent_bits, far.received_bits, every * near.sent_bits + global_sum, every * near.received_bits + global_sum,
+    )  # fmt: skip
+
+
+def _automatic_interval(
+    xp: Any, c: Columns, p: Parameters, sync_seconds: Array, unit_seconds: Array, duty: Array, portion: float
+) -> Array:
+    """The fewest units of work between synchronisations that hide one (overlapped) or keep it to its share (blocking)."""
+    share = portion * p["blocking_share"]
+    least = xp.where(c["overlap"] > 0, sync_seconds / (portion * duty), sync_seconds * (1.0 - share) / share)
+    return xp.maximum(xp.ceil(least / unit_seconds), xp.ones_like(least))
+
+
+def at_least_one(xp: Any, value: Array) -> Array:
+    """The value, or one where it is smaller: a count that may be divided by."""
+    return xp.maximum(value, xp.ones_like(value))
