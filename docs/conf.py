@@ -21,9 +21,14 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "_generated"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_title = f"Thresher {release}"
 html_show_copyright = False
+smartquotes = False  # it would turn --options into dashes
 myst_heading_anchors = 4
+myst_enable_extensions = ["substitution"]
+myst_substitutions = make_tables.figures()
 
 napoleon_google_docstring = False
 napoleon_numpy_docstring = True
@@ -31,12 +36,11 @@ napoleon_use_rtype = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {"Array": "Array"}
 maximum_signature_line_length = 90
 
 
-def _skip_tuple_fields(
-    _app: Any, _what: str, _name: str, value: object, skip: bool, _options: Any
-) -> bool | None:
+def _skip_tuple_fields(_app: Any, _what: str, _name: str, value: object, skip: bool, _options: Any) -> bool | None:
     """Leave out the fields of named tuples, whose only docstring is their number; the class says what they are."""
     return True if (getattr(value, "__doc__", None) or "").startswith("Alias for field number") else skip or None
 

@@ -22,14 +22,17 @@ from thresher.sources import Quantity, parse_quantities, read_yaml
 
 DOCS = Path(__file__).parent
 PACKAGE = Path(thresher.__file__).parent
+SMALL, LARGE = 1e-3, 1e6
+"""Figures outside are written with an exponent."""
+FOUR_DIGITS = 1e3
 ROWS_SHOWN = 14
 """Comparisons with more rows than this are folded."""
 
-_SPECIAL = re.compile(r"([\\`*\[\]|<$])")
+_SPECIAL = re.compile(r"([\\*\[\]|<$])")
 
 
 def text(value: object) -> str:
-    """A cell: nothing in it is taken for Markdown."""
+    """A cell: nothing in it is taken for Markdown but code in backticks."""
     return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
 
 
@@ -37,15 +40,20 @@ def number(value: float | None) -> str:
     """A figure as people write it, blank where unknown."""
     if value is None:
         return ""
-    if value == 0 or 1e-3 <= abs(value) < 1e6:
-        return f"{value:,.4g}" if abs(value) < 1e4 and value != int(value) else f"{value:,.0f}"
-    return f"{value:.4g}"
+    if value and not SMALL <= abs(value) < LARGE:
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= FOUR_DIGITS else f"{value:.4g}"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; cells are Markdown already."""
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def folded(summary: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table behind a line that opens it."""
+    return f"<details><summary>{summary}</summary>\n\n{markdown(header, rows)}\n</details>\n"
 
 
 def plan_table() -> str:
@@ -144,6 +152,52 @@ def judgements() -> str:
     return markdown(("parameter", "value", "range", "unit", "why"), rows)
 
 
+def figures() -> dict[str, str]:
+    """The central values that pages quote by name, and some as percentages."""
+    values = {name: row.value for name, row in default.quantities().items()}
+    shares = ("usable_memory_fraction", "duty_cap", "compute_time_spread", "link_time_spread", "blocking_share")
+    return {name: number(value) for name, value in values.items()} | {
+        f"{name}_percent": f"{values[name] * 100:.3g}%" for name in shares
+    }
+
+
+def mfu_formula() -> str:
+    """The default utilisation, with its numbers."""
+    f = figures()
+    return _fenced(
+        f"MFU = min({f['highest_seen_mfu']}, {f['small_unit_mfu']} x generation factor"
+        f" x max(1, chips / {f['saturation_chips']})^-{f['decline_exponent']})"
+    )
+
+
+def learning_formulas() -> str:
+    """What distribution costs, with the fitted numbers."""
+    f = figures()
+    r = f["inner_step_reference"]
+    return _fenced(
+        "replicas and batch   1 + b + (M - 1) k,   b = local batch / critical batch\n"
+        "                     k = b / H + h(H) / M_crit(C)\n"
+        f"                     h(H) = ln(1 + (H - 1)/{f['inner_step_scale']}) / ln(1 + ({r} - 1)/{f['inner_step_scale']})\n"
+        f"                     M_crit(C) = {f['critical_replicas']} (6 N D / {f['critical_replicas_reference_flop']})"
+        f"^{f['critical_replicas_compute_exponent']}\n"
+        f"critical batch       {f['critical_batch_tokens_at_1e12']} x (tokens / 1e12)^{f['critical_batch_exponent']}\n"
+        "two tiers            1 + b + (M - G) k(inner) + (G - 1) k(outer)\n"
+        "compression          1 + (b0 / bits)^2 - (b0 / bits uncompressed)^2,   bits of a parameter's update,\n"
+        f"                     b0 = {f['information_bits_with_feedback']} with error feedback,"
+        f" {f['information_bits_without_feedback']} without\n"
+        f"late updates         1 + {f['staleness_data_cost']} x delay in rounds\n"
+        f"activations          1 + {f['activation_data_cost']} ((r - 1) / ({f['validated_activation_compression']} - 1))^2,"
+        "   r = compression between stages\n"
+        f"number format        {f['number_format_data_cost_bf16']} (bf16), {f['number_format_data_cost_fp8']} (fp8),"
+        f" {f['number_format_data_cost_fp4']} (fp4)\n"
+        f"repeated text        D' = U + U R* (1 - exp(-R / R*)),   R* = {f['repetition_half_life']}"
+    )
+
+
+def _fenced(lines: str) -> str:
+    return f"```text\n{lines}\n```\n"
+
+
 def horizon() -> str:
     """The largest value ever measured on each axis."""
     rows = [
@@ -161,16 +215,25 @@ def chip_table() -> str:
     rows = [
         (
             f"`{one.chip}`", text(one.kind), number(one.fp16_tflops), number(one.fp8_tflops), number(one.fp4_tflops),
-            number(one.tpp), f"{number(one.memory_gb)} {text(one.memory_type)}", number(one.memory_bandwidth_tb_s),
-            number(one.tdp_w), number(one.price_usd), text(f"{one.price_date} {one.price_kind}".strip()),
-            "; ".join(text(source) for source in dict.fromkeys((one.spec_source, one.price_source)) if source),
-            one.confidence,
+            number(one.tpp), number(one.memory_gb), text(one.memory_type), number(one.memory_bandwidth_tb_s),
+            number(one.tdp_w), number(one.price_usd), text(one.price_date),
         )
         for one in chips().values()
     ]  # fmt: skip
-    header = ("chip", "kind", "FP16", "FP8", "FP4", "TPP", "memory (GB)", "TB/s", "TDP (W)", "USD", "price of",
-              "sources", "confidence")  # fmt: skip
+    header = ("chip", "kind", "FP16", "FP8", "FP4", "TPP", "GB", "memory", "TB/s", "W", "USD", "price of")
     return f"{len(rows)} chips; rates are dense, in TFLOP/s; blank is unknown.\n\n{markdown(header, rows)}"
+
+
+def chip_sources() -> str:
+    """Where the figures of each chip come from, folded."""
+    rows = [
+        (
+            f"`{one.chip}`", text(one.spec_source), text(one.confidence),
+            ": ".join(text(part) for part in (one.price_kind, one.price_source) if part), text(one.note),
+        )
+        for one in chips().values()
+    ]  # fmt: skip
+    return folded(f"Sources of the {len(rows)} chips", ("chip", "figures from", "confidence", "price", "note"), rows)
 
 
 def network_table() -> str:
@@ -228,11 +291,7 @@ def validation_rows() -> str:
         ]  # fmt: skip
         title = f"{one.table}: {text(one.what)} ({text(one.unit)})"
         parts += [f"### {title}", "", text(one.note), ""]
-        table = markdown(header, rows)
-        if len(rows) > ROWS_SHOWN:
-            parts += [f"<details><summary>{len(rows)} rows</summary>", "", table, "</details>", ""]
-        else:
-            parts += [table]
+        parts += [folded(f"{len(rows)} rows", header, rows) if len(rows) > ROWS_SHOWN else markdown(header, rows)]
     return "\n".join(parts)
 
 
@@ -292,8 +351,11 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "lint": lint_table,
     "parameters": parameters,
     "judgements": judgements,
+    "mfu_formula": mfu_formula,
+    "learning_formulas": learning_formulas,
     "horizon": horizon,
     "chips": chip_table,
+    "chip_sources": chip_sources,
     "networks": network_table,
     "systems": system_table,
     "validation_summary": validation_summary,

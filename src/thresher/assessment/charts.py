@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH_INCHES = 7.3
+ROOM_FOR_LABEL = 0.2
 # Okabe and Ito's palette: told apart by colour-blind readers; markers and dashes repeat the distinction in print.
 INK, GREY = "#222222", "#767676"
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
@@ -31,7 +32,7 @@ LINES = {
 GOALS = ((BLUE, "o"), (RED, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (INK, "X"))
 PARTS = (BLUE, SKY, GREEN, YELLOW, ORANGE, PURPLE)
 FONTS = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
-SETTINGS = {
+SETTINGS: Any = {
     "svg.fonttype": "none", "text.parse_math": False, "font.family": ["DejaVu Sans"], "font.size": 8.5,
     "axes.edgecolor": GREY, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e3e3", "grid.linewidth": 0.7,
@@ -52,19 +53,14 @@ class Chart:
 
 def charts(assessment: Assessment) -> tuple[Chart, ...]:
     """Every chart that the assessment has data for, in the order of the page."""
-    from matplotlib import rc_context  # noqa: PLC0415 - heavy, and only for the report
-
     reached = [item for item in assessment.answers if item.plan is not None]
-    drawn: list[Chart | None] = []
-    with rc_context():
-        for draw in (_least_cost, _cost_parts, _evidence, _margins):
-            drawn.append(draw(assessment, reached))
+    drawn = (draw(assessment, reached) for draw in (_least_cost, _cost_parts, _evidence, _margins))
     return tuple(chart for chart in drawn if chart is not None)
 
 
 def _chart(name: str, title: str, caption: str, height: float, paint: Callable[[Figure], None]) -> Chart:
     """Draw on a figure of its own and give its SVG, with ids of its own and an accessible title."""
-    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib import rc_context  # noqa: PLC0415 - heavy, and only for the report
     from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -108,29 +104,36 @@ def _least_cost(assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart 
             axes.plot(curve.flop_quality[finite], curve.cost_usd[finite], color=colour, linestyle=dashes, label=label)
         targets = [item.plan.outcome["flop_quality"] for item in reached if item.plan is not None]
         for item in reached:
-            assert item.plan is not None
-            point = item.plan.outcome["flop_quality"], item.plan.outcome["cost_usd"]
-            budget = item.target_flop_quality is None
-            axes.plot(*point, "D" if budget else "o", color="white", markeredgecolor=INK, markeredgewidth=1.6, markersize=7, zorder=5)
-            if not budget:
-                axes.annotate(
-                    say.dollars(point[1]), point, xytext=(-8, 7), textcoords="offset points", ha="right", fontweight="bold"
+            for plan, marker, fill, offset in ((item.plan, "o", "white", (-8, 6)), (item.declared, "s", INK, (0, -15))):
+                if plan is None or item.target_flop_quality is None:
+                    continue
+                point = plan.outcome["flop_quality"], plan.outcome["cost_usd"]
+                axes.plot(
+                    *point, marker, color=fill, markeredgecolor=INK, markeredgewidth=1.5, markersize=6.5, zorder=5
                 )
-        axes.set(xscale="log", yscale="log", xlabel="capability: quality-adjusted FLOP", ylabel="least cost, US dollars")
+                axes.annotate(
+                    say.dollars(point[1]), point, xytext=offset, textcoords="offset points", fontweight="bold", zorder=6,
+                    ha="right" if fill == "white" else "center",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
+                )  # fmt: skip
+        axes.set(
+            xscale="log", yscale="log", xlabel="capability: quality-adjusted FLOP", ylabel="least cost, US dollars"
+        )
         highest = max(float(c.flop_quality[np.isfinite(c.cost_usd)].max()) for c in curves)
         if targets:
-            axes.set_xlim(min(targets) / 30, max(highest, max(targets)) * 1.15)
+            axes.set_xlim(min(targets) / 30, max(highest, *targets) * 1.15)
             shown = [c.cost_usd[np.isfinite(c.cost_usd) & (c.flop_quality >= min(targets) / 30)] for c in curves]
             costs = np.concatenate([*shown, [item.plan.outcome["cost_usd"] for item in reached if item.plan]])
-            axes.set_ylim(costs.min() / 1.6, costs.max() * 2.2)
-        _tick(axes.yaxis, lambda value: say.dollars(value))
+            axes.set_ylim(costs.min() / 2, costs.max() * 2.2)
+        _tick(axes.yaxis, say.round_dollars)
         _tick(axes.xaxis, say.round_flop)
         axes.legend(loc="upper left")
 
-    points = "; points are the chosen plans, refined beyond it" if reached else ""
+    points = "; points are the chosen plans (rings) and the declared datacentre (squares), refined off it and so below"
     caption = (
         "Least cost at which each way of training reaches a capability, all of it unseen by the rule, beside one openly declared"
-        f" datacentre. A line ends where more nodes no longer help. Lines come from the search's grid{points}."
+        " datacentre. A line ends where more nodes no longer help. Lines come from the search's coarse grid"
+        f"{points if reached else ''}."
     )
     return _chart("chart-cost", "Least cost by capability", caption, 3.9, paint)
 
@@ -159,9 +162,13 @@ def _cost_parts(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart
                 left = 0.0
                 for part, colour in zip(say.COST_PARTS, PARTS, strict=True):
                     value = plan.outcome[f"cost_{part}_usd"]
-                    axes.barh(row, value, left=left, color=colour, edgecolor="white", linewidth=0.8, height=0.72, label=part)
+                    axes.barh(
+                        row, value, left=left, color=colour, edgecolor="white", linewidth=0.8, height=0.72, label=part
+                    )
                     left += value
-                axes.text(left + 0.012 * most, row, say.dollars(plan.outcome["cost_usd"]), va="center", fontweight="bold")
+                axes.text(
+                    left + 0.012 * most, row, say.dollars(plan.outcome["cost_usd"]), va="center", fontweight="bold"
+                )
             axes.set_yticks(range(len(bars)), [name for name, _ in bars])
             axes.set_xlim(0, 1.18 * most)
             axes.set_title(say.goal_long(item), loc="left", fontsize=9, fontweight="bold")
@@ -172,7 +179,14 @@ def _cost_parts(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart
             _money(axes.xaxis)
         handles, labels = panels[0].get_legend_handles_labels()
         first = dict(zip(labels, handles, strict=True))
-        figure.legend(first.values(), first.keys(), loc="outside upper left", ncols=len(PARTS), handlelength=1.1, columnspacing=1.3)
+        figure.legend(
+            first.values(),
+            first.keys(),
+            loc="outside upper left",
+            ncols=len(PARTS),
+            handlelength=1.1,
+            columnspacing=1.3,
+        )
 
     caption = (
         "What the money buys, for the cheapest unseen plan and for the same capability in one declared datacentre."
@@ -185,7 +199,7 @@ def _money(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
 
     axis.set_major_locator(MaxNLocator(5))
-    axis.set_major_formatter(FuncFormatter(lambda value, _at: say.dollars(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _at: say.round_dollars(value)))
 
 
 def _evidence(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
@@ -213,7 +227,7 @@ def _evidence(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart |
             mine = [(ratio, names.index(axis) + offset) for at, axis, ratio in shown if at == index]
             axes.plot(
                 *zip(*mine, strict=True), marker, color=colour, markersize=6.5, markeredgecolor="white", linestyle="none",
-                label=say.goal_long(answer),
+                label=say.goal(answer),
             )  # fmt: skip
         axes.set_xscale("log")
         axes.set_xlim(low, high)
@@ -245,12 +259,16 @@ def _margins(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | 
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for row, (index, _, clause) in enumerate(rows):
-            axes.barh(row, clause.share, color=GOALS[index % len(GOALS)][0], height=0.7)
-            axes.text(clause.share + 0.01, row, say.percent(clause.share), va="center", fontweight="bold")
+        for row, (_, _, clause) in enumerate(rows):
+            axes.barh(row, clause.share, color=BLUE, height=0.7)
+            inside = clause.share > ROOM_FOR_LABEL
+            axes.text(
+                clause.share + (-0.01 if inside else 0.01), row, say.percent(clause.share), va="center", fontweight="bold",
+                ha="right" if inside else "left", color="white" if inside else INK,
+            )  # fmt: skip
         axes.axvline(1, color=INK, linewidth=1.4)
         axes.text(1, -0.62, "the line", ha="center", va="bottom", fontsize=8)
-        axes.set_xlim(0, max(1.12, *(clause.share + 0.12 for _, _, clause in rows)))
+        axes.set_xlim(0, max(1.08, *(clause.share + 0.08 for _, _, clause in rows)))
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_yticks(range(len(rows)), [f"{clause.id}, {say.goal(answer)}" for _, answer, clause in rows])
         axes.tick_params(axis="y", length=0)
@@ -258,7 +276,5 @@ def _margins(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | 
         axes.xaxis.set_major_formatter(lambda value, _at: say.percent(value))
         axes.set_xlabel("share of the clause's line that one node of the plan reaches")
 
-    caption = (
-        "How near each clause on hardware comes to covering one node of the chosen plan; at 100% or just above, it would."
-    )
+    caption = "How near each clause on hardware comes to covering one node of the chosen plan; at 100% or just above, it would."
     return _chart("chart-margins", "Margins under the rule", caption, 0.85 + 0.28 * len(rows), paint)

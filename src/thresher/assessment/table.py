@@ -10,7 +10,7 @@ from thresher.assessment.assess import Assessment, GoalAnswer
 if TYPE_CHECKING:
     from rich.console import Console
 
-LABEL_WIDTH, COLUMN_WIDTH = 26, 18
+LABEL_WIDTH, COLUMN_WIDTH = 25, 18
 
 
 def print_assessment(assessment: Assessment, console: Console) -> None:
@@ -40,7 +40,7 @@ def print_assessment(assessment: Assessment, console: Console) -> None:
     fit = max(1, (console.width - LABEL_WIDTH) // COLUMN_WIDTH)
     for start in range(0, len(assessment.answers), fit):
         _print_columns(assessment.answers[start : start + fit], console)
-    console.print()
+        console.print()
     missed = [f"{say.goal(item)}: {item.why_not}." for item in assessment.answers if item.plan is None]
     if missed:
         paragraph("Out of reach", *missed)
@@ -48,7 +48,9 @@ def print_assessment(assessment: Assessment, console: Console) -> None:
     if by_mode:
         paragraph("Best of each mode", *by_mode)
     main = say.main_answer(assessment)
-    paragraph("The memory of a node and the size of a model", " ".join(say.memory_lines(assessment, [main] if main else [])))
+    paragraph(
+        "The memory of a node and the size of a model", " ".join(say.memory_lines(assessment, [main] if main else []))
+    )
     caught = [f"{item.system}: {', '.join(item.clauses)}" for item in assessment.burden if item.covered]
     paragraph("Whom else the rule covers", say.burden_sentence(assessment), *caught)
     paragraph("How long a run may last", assessment.duration_reasoning)
@@ -61,8 +63,8 @@ def _print_columns(answers: tuple[GoalAnswer, ...], console: Console) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Goal", width=LABEL_WIDTH - 4, overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Goal", width=LABEL_WIDTH - 3, overflow="fold")
     for answer in answers:
         table.add_column(Text(say.goal(answer)), overflow="fold")
     columns = [say.rows(answer) for answer in answers]

@@ -1,5 +1,7 @@
 """The words and number formats of an assessment, in one place: the terminal and the page say the same."""
 
+# ruff: noqa: PLR2004 - the sizes at which a number changes its form
+
 from __future__ import annotations
 
 import math
@@ -11,6 +13,7 @@ from thresher.evasion.best_response import AdversaryPlan
 from thresher.evasion.space import settings
 from thresher.learning.horizon import Extrapolation
 from thresher.regime import Regime
+from thresher.simulation import default
 from thresher.sources import load_quantities
 
 NOTHING = "–"
@@ -33,8 +36,8 @@ AXES: Mapping[str, str] = {
     "bits_per_param": "update compression",
     "stages": "pipeline stages",
     "activation_compression": "activation compression",
-    "one_site_params": "model parameters (one site)",
-    "one_site_tokens": "training tokens (one site)",
+    "one_site_params": "model parameters, one site",
+    "one_site_tokens": "training tokens, one site",
 }
 COST_PARTS = ("chips", "servers", "network", "hosting", "power", "people")
 QUALITY_FLOP = (
@@ -58,7 +61,11 @@ def _three(value: float) -> str:
 def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
     for size, name in steps:
         if abs(value) >= 0.9995 * size:  # so that 999.9 million reads 1 billion
-            return f"{value / size:#.3g}".rstrip(".") + f" {name}" if value < 999.5 * size else f"{value / size:,.0f} {name}"
+            return (
+                f"{value / size:#.3g}".rstrip(".") + f" {name}"
+                if value < 999.5 * size
+                else f"{value / size:,.0f} {name}"
+            )
     return f"{value:,.0f}" if abs(value) >= 1000 else _three(value)
 
 
@@ -74,6 +81,16 @@ def number(value: float) -> str:
 def dollars(value: float) -> str:
     """Dollars to three figures: $55.9 million; a dash where there are none."""
     return f"${number(value)}" if math.isfinite(value) else NOTHING
+
+
+def round_dollars(value: float) -> str:
+    """Dollars as people write a round sum: $50 million."""
+    return re.sub(r"(\.\d*?)0+(?= |$)", r"\1", dollars(value)).replace(". ", " ")
+
+
+def power(megawatts: float) -> str:
+    """Power in the unit that reads best: 96.7 kW, 1.51 MW."""
+    return f"{number(1e3 * megawatts)} kW" if megawatts < 1 else f"{number(megawatts)} MW"
 
 
 def flop(value: float) -> str:
@@ -99,7 +116,9 @@ def times(ratio: float) -> str:
     """A ratio: 2.5 times."""
     if not math.isfinite(ratio):
         return NOTHING
-    return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
+    if ratio < 0.995:
+        return f"{_three(float(f'{ratio:.2g}'))} times"
+    return f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"
 
 
 def many(count: float, noun: str) -> str:
@@ -116,6 +135,8 @@ def quantity(value: float, unit: str) -> str:
             return dollars(value)
         case "FLOP":
             return f"{flop(value)} FLOP"
+        case "tokens per token":
+            return f"{value:.2f} times the tokens"
         case "share" | "share of the peak rate":
             return percent(value) + unit.removeprefix("share")
         case _:
@@ -129,7 +150,7 @@ def goal(answer: GoalAnswer) -> str:
     """What was asked for: 1e25 FLOP, or $50 million."""
     if answer.target_flop_quality is not None:
         return f"{round_flop(answer.target_flop_quality)} FLOP"
-    return re.sub(r"\.0+(?= |$)", "", dollars(answer.budget_usd if answer.budget_usd is not None else math.nan))
+    return round_dollars(answer.budget_usd if answer.budget_usd is not None else math.nan)
 
 
 def goal_long(answer: GoalAnswer) -> str:
@@ -191,10 +212,12 @@ def evidence(item: Extrapolation) -> str:
     if known is None:
         return item.line
     extreme = "least" if item.axis == "bits_per_param" else "most"
-    verdict = f"{times(item.ratio).capitalize()} beyond the evidence." if item.ratio > 1 else "Within what was measured."
+    verdict = (
+        f"{times(item.ratio).capitalize()} beyond the evidence." if item.ratio > 1 else "Within what was measured."
+    )
     where = "; ".join(part for part in (known.observed, item.source) if part)
     return (
-        f"{known.note.capitalize()}: {number(item.value)} here, the {extreme} ever measured {number(item.measured)}"
+        f"{capital(known.note)}: {number(item.value)} here, the {extreme} ever measured {number(item.measured)}"
         f" ({where}). {verdict}"
     )
 
@@ -204,7 +227,12 @@ def clause_value(answer: GoalAnswer) -> str:
     nearest = answer.nearest_clause
     if nearest is None:
         return NOTHING
-    return f"{percent(nearest.share)} ({_three(nearest.value) if nearest.value < 1e6 else flop(nearest.value)} of {number_of_line(nearest.threshold)} {nearest.unit})"
+    return f"{percent(nearest.share)} ({measured(nearest.value)} of {number_of_line(nearest.threshold)} {nearest.unit})"
+
+
+def measured(value: float) -> str:
+    """What a clause measures of a node: 15.8, 1,152, 2.0e18."""
+    return number(value) if value < 1e6 else flop(value)
 
 
 def number_of_line(threshold: float) -> str:
@@ -214,7 +242,7 @@ def number_of_line(threshold: float) -> str:
 
 def run_status(answer: GoalAnswer) -> str:
     """What the training-run clauses say, in a few words."""
-    return "; ".join(f"{item.consequence} ({item.clause})" for item in answer.run_status) or "below every line"
+    return "; ".join(dict.fromkeys(item.consequence for item in answer.run_status)) or "below every line"
 
 
 def rows(answer: GoalAnswer) -> list[tuple[str, str]]:
@@ -235,7 +263,7 @@ def rows(answer: GoalAnswer) -> list[tuple[str, str]]:
         f"{plan.chips_per_node:,} {plan.chip}", f"{plan.nodes:,}", f"{plan.nodes * plan.chips_per_node:,}", plan.precision,
         plan.mode, number(o["stages"]), number(o["replicas"]), f"{number(plan.choices['params'])} parameters",
         number(o["tokens"]), number(o["inner_steps"]), compression(plan), activations(plan), many(o["days"], "day"),
-        f"{_three(o['power_mw'])} MW", f"{plan.footprint.people:,.0f}", nearest.id if nearest else "no clause on hardware",
+        power(o["power_mw"]), f"{plan.footprint.people:,.0f}", nearest.id if nearest else "no clause on hardware",
         clause_value(answer), run_status(answer),
         dollars(answer.declared.outcome["cost_usd"]) if answer.declared else NOTHING, times(answer.cost_ratio), beyond(plan),
     )  # fmt: skip
@@ -253,6 +281,7 @@ def question(assessment: Assessment) -> str:
 
 
 def capital(text: str) -> str:
+    """Text that starts a sentence."""
     return text[:1].upper() + text[1:]
 
 
@@ -272,13 +301,18 @@ def headline(assessment: Assessment) -> list[str]:
     answer = main_answer(assessment)
     if answer is None:
         return ["No target and no budget were asked for."]
-    sentences = []
+    first = plan_sentence(assessment, answer)
     if not assessment.regime.cluster_clauses:
-        sentences.append(no_cluster_clause())
-    sentences.append(plan_sentence(assessment, answer))
+        sentences = [no_cluster_clause(), first]
+    elif answer.plan is None:
+        sentences = [f"Not as far as this search went. {first}"]
+    else:
+        sentences = [f"Yes, on central values. Under {assessment.regime.name} {first[:1].lower()}{first[1:]}"]
     if answer.plan is None:
         return sentences
-    sentences += [text for text in (nearest_sentence(answer), run_sentence(answer), evidence_sentence(answer.plan)) if text]
+    sentences += [
+        text for text in (nearest_sentence(answer), run_sentence(answer), evidence_sentence(answer.plan)) if text
+    ]
     return sentences
 
 
@@ -309,7 +343,8 @@ def plan_sentence(assessment: Assessment, answer: GoalAnswer) -> str:
         return f"{text}. No declared datacentre of the search reaches the same."
     if not bounded and plan.mode == "datacenter":
         return f"{text}, at one site."
-    return f"{text}: {times(answer.cost_ratio)} the cost of one openly declared datacentre ({dollars(answer.declared.outcome['cost_usd'])})."
+    in_the_open = dollars(answer.declared.outcome["cost_usd"])
+    return f"{text}: {times(answer.cost_ratio)} the cost of one openly declared datacentre ({in_the_open})."
 
 
 def nearest_sentence(answer: GoalAnswer) -> str:
@@ -317,10 +352,9 @@ def nearest_sentence(answer: GoalAnswer) -> str:
     nearest = answer.nearest_clause
     if nearest is None:
         return ""
-    value = _three(nearest.value) if nearest.value < 1e6 else flop(nearest.value)
     return (
         f"The clause that comes nearest to covering a node is {nearest.id} ({nearest.reference}):"
-        f" {value} of {number_of_line(nearest.threshold)} {nearest.unit}, {percent(nearest.share)} of its line."
+        f" {measured(nearest.value)} of {number_of_line(nearest.threshold)} {nearest.unit}, {percent(nearest.share)} of its line."
     )
 
 
@@ -338,10 +372,19 @@ def run_sentence(answer: GoalAnswer) -> str:
 def evidence_sentence(plan: AdversaryPlan) -> str:
     """How far the plan lies beyond what was measured, in one sentence."""
     outside = sorted((item for item in plan.horizon if item.ratio > 1), key=lambda item: -item.ratio)
+    unproven = f" {format_evidence(plan)}" if plan.precision == "fp4" else ""
     if not outside:
-        return "Every part of the plan lies within what was ever measured."
+        return f"In size and tokens the plan lies within what was ever measured.{unproven}"
     parts = ", ".join(f"{AXES.get(item.axis, item.axis)} {times(item.ratio)}" for item in outside[:3])
-    return f"The plan goes beyond anything ever measured: {parts} the largest on record."
+    return f"The plan goes beyond anything ever measured: {parts} the largest on record.{unproven}"
+
+
+def format_evidence(plan: AdversaryPlan) -> str:
+    """What the choice of number format rests on; nothing to say of bf16, the reference."""
+    row = default.quantities().get(f"number_format_data_cost_{plan.precision}")
+    if row is None or not row.observed:
+        return ""
+    return f"Training in {plan.precision} was observed at {row.observed} ({row.source.address})."
 
 
 def legal_lines(regime: Regime, answer: GoalAnswer) -> list[str]:
@@ -354,7 +397,9 @@ def legal_lines(regime: Regime, answer: GoalAnswer) -> list[str]:
     for clause in regime.run_clauses:
         where = f"{clause.id} ({clause.reference})"
         if clause.id in says:
-            lines.append(f"{where}: {flop(says[clause.id].flop_counted)} operations performed; {says[clause.id].consequence}.")
+            lines.append(
+                f"{where}: {flop(says[clause.id].flop_counted)} operations performed; {says[clause.id].consequence}."
+            )
         elif "pretraining" in clause.training:
             line = min(band.above for band in clause.bands)
             lines.append(f"{where}: not reached; its first line is {round_flop(line)} operations.")
@@ -400,7 +445,8 @@ def memory_lines(assessment: Assessment, answers: Sequence[GoalAnswer]) -> list[
         own = largest.get(plan.chip)
         size = f"For {goal_long(answer)} the plan trains {number(plan.choices['params'])} parameters: {holding(plan)}"
         if is_split(plan) and own and plan.choices["params"] > own:
-            size += f" ({times(plan.choices['params'] / own)} the {number(own)} or so that an unseen node of {plan.chip} could hold whole)"
+            ratio = times(plan.choices["params"] / own)
+            size += f" ({ratio} the {number(own)} or so that an unseen node of {plan.chip} could hold whole)"
         lines.append(f"{size}.{_whole_model_alternative(answer)}")
     return lines
 
@@ -423,7 +469,8 @@ def burden_sentence(assessment: Assessment) -> str:
         return "The rule has no clause on hardware, so it covers none of the reference systems."
     covered = [item for item in assessment.burden if item.covered]
     unknown = [item for item in assessment.burden if item.covered is None]
-    text = f"Of {len(assessment.burden)} reference systems of legitimate users, standing alone, the rule covers {len(covered) or 'none'}"
+    systems = f"Of {len(assessment.burden)} reference systems of legitimate users, standing alone,"
+    text = f"{systems} the rule covers {len(covered) or 'none'}"
     text += f"; {len(unknown)} cannot be decided for want of a figure." if unknown else "."
     return text
 
@@ -440,7 +487,8 @@ WEAKNESSES = (
     " to intervals, so no third figure of any number should be leant on.",
     "The learning cost of many copies of a model that average seldom is fitted to small models and few copies; at the sizes and"
     " counts of these plans it is extrapolated. The evidence horizon says how far.",
-    "Prices are indicative and dated: list prices, resellers and press reports, for one chip rather than thousands bought unnoticed.",
+    "Prices are indicative and dated: list prices, resellers and press reports, for one chip rather than for thousands bought"
+    " unnoticed.",
     "Training in FP4 at this scale is unproven; plans in fp4 assume that what holds for smaller models goes on holding.",
     "Swarm training compresses what passes between nodes in a learned subspace; its authors' result has not been independently"
     " replicated, and compression beyond theirs is extrapolated.",

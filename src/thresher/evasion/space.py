@@ -122,6 +122,7 @@ def make_setting(
             network.round_trip_ms if network.regional_round_trip_ms is None else network.regional_round_trip_ms
         ),
         "outer_state_on_chips": 0.0,
+        "data_streamed": 1.0,
         "unique_tokens": default.parameters()["unique_tokens"],
         "error_feedback": 1.0,
     }

@@ -54,7 +54,7 @@ def replica_cost_terms(
     The first term is McCandlish et al. 2018 (arXiv 1812.06162): D(B) = D_min (1 + B / B_crit). At H = 1 the formula is data
     parallelism with the global batch M x local batch; as H grows the replicas' drift replaces it, one unit of noise per
     replica, which is how a critical *replica count* arises. Linear growth in M - 1 is what the 64-replica rows at fixed steps
-    per replica ask for: a free exponent fits at 1.04 +- 0.06. Fitted jointly by ``tools/fit_replicas.py``; residuals are 0.003
+    per replica ask for: a free exponent fits at 1.06 +- 0.05. Fitted jointly by ``tools/fit_replicas.py``; residuals are 0.003
     nats (rms) on arXiv 2503.09799 table 4.
 
     Limits: one replica costs 1 + b whatever H; the cost is continuous in M and rises with M. Weak: hundreds of replicas at

@@ -74,7 +74,7 @@ def book_steady_flows(xp: Any, ledger: Ledger, c: Columns, p: Parameters, *, mod
     stage_mbps, expert_mbps = replica.stage_bits * pace, replica.expert_bits * pace
     book(ledger, "access" if mode == "pipeline" else "wan", "pipeline", up_mbps=stage_mbps, down_mbps=stage_mbps)
     book(ledger, "wan", "experts", up_mbps=expert_mbps, down_mbps=expert_mbps)
-    data_mbps = 8.0 * p["token_bytes"] * c["local_batch_tokens"] / replica.stages * pace
+    data_mbps = c["data_streamed"] * 8.0 * p["token_bytes"] * c["local_batch_tokens"] / replica.stages * pace
     book(ledger, "wan", "data", up_mbps=0.0 * data_mbps, down_mbps=data_mbps)
     if mode == "datacenter":
         return

@@ -202,6 +202,7 @@ def plan_columns(plan: Mapping[str, Value], where: str = "plan") -> dict[str, fl
         "round_trip_ms": numbers["latency_ms"],
         "regional_round_trip_ms": numbers["regional_latency_ms"],
         "outer_state_on_chips": float(plan["outer_state"] == "chips"),
+        "data_streamed": float(plan["data_delivery"] == "stream"),
     }
     if math.isnan(columns["active_params"]):
         columns["active_params"] = columns["params"]

@@ -181,7 +181,7 @@ class _Worth(NamedTuple):
 
 def _activation_bytes(xp: Any, bytes_per_param: Array) -> Array:
     """Bytes of an activation value: FP16, FP8 or FP4, told by the bytes of state a parameter needs (16, 14 or less)."""
-    return xp.where(bytes_per_param >= 16, 2.0, xp.where(bytes_per_param >= 14, 1.0, 0.5))  # noqa: PLR2004
+    return xp.where(bytes_per_param >= 16, 2.0, xp.where(bytes_per_param >= 14, 1.0, 0.5 + 0.0 * bytes_per_param))  # noqa: PLR2004
 
 
 def _node_flop_per_second(c: Columns) -> Array:
@@ -208,7 +208,7 @@ def _sync_seconds(xp: Any, c: Columns, k: Constants, params: Array, members: Arr
 
 def _choose(xp: Any, index: Array, options: tuple[float, ...]) -> Array:
     """The option each index names; a few comparisons beat a gather, and every namespace has them."""
-    chosen = options[0]
+    chosen = options[0] + 0.0 * index
     for position, option in enumerate(options[1:], start=1):
         chosen = xp.where(index == position, option, chosen)
     return chosen

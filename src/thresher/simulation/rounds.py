@@ -9,7 +9,7 @@ from thresher.arrays import Array
 from thresher.simulation.layout import Replica
 from thresher.simulation.parameters import Columns, Parameters
 from thresher.training import synchronisation as sync
-from thresher.training.stragglers import slowest_of
+from thresher.training.stragglers import expected_largest_normal
 
 
 class Cycle(NamedTuple):
@@ -56,15 +56,19 @@ def outer_round(
 ) -> Cycle:
     """The outer round: automatic inner steps, synchronisations of one or two tiers, blocking or overlapped."""
     members = at_least_one(xp, replica.replicas)
-    step = replica.step_seconds * slowest_of(members, spread=p["compute_time_spread"])
+    largest = expected_largest_normal(members)
+    step = replica.step_seconds * (1.0 + p["compute_time_spread"] * largest)
     if mode == "datacenter":
         one, none = xp.ones_like(members), 0.0 * step
         return Cycle(one, one, sync.Round(step, none, none), step, none, none, none, none, none, one, one)
     shard = c["params"] / xp.where(xp.isfinite(replica.stages), replica.stages, 1.0)
-    aggregator = sync.Aggregator(1e-6 / c["hub_mbps"], p["relay_store_seconds"], c["gather_members"])
+    slowest = 1.0 + p["link_time_spread"] * largest
 
-    def exchange(count: Array, bits: Array, path: sync.Path) -> tuple[sync.Exchange, Array]:
-        return _exchange(xp, p, topology, aggregator, shard=shard, members=count, bits=bits, path=path)
+    def exchange(count: Array, bits: Array, path: sync.Path, at_once: Array = 1.0) -> tuple[sync.Exchange, Array]:
+        """One synchronisation among ``count``, while ``at_once`` such groups share the hub; all wait for the fleet's slowest."""
+        hub = at_once * 1e-6 / c["hub_mbps"]
+        aggregator = sync.Aggregator(hub, p["relay_store_seconds"], c["gather_members"])
+        return _exchange(xp, p, topology, aggregator, shard=shard, members=count, bits=bits, path=path, slowest=slowest)
 
     payload = shard * 8.0 * c["bytes_per_value"] / c["compression"]
     if mode == "hierarchical":
@@ -92,21 +96,21 @@ def _exchange(
     members: Array,
     bits: Array,
     path: sync.Path,
+    slowest: Array,
 ) -> tuple[sync.Exchange, Array]:
     """One synchronisation with its fixed cost and its slowest member; and the bits of the sum it leaves."""
     densified = {name: p[name] for name in ("densified_index_bits", "densified_value_bits", "dense_update_bits")}
     summed = sync.summed_payload_bits(bits, shard, members, **densified)
     result = sync.TOPOLOGIES[topology](bits, summed, members, path, aggregator)
     fixed = xp.where(members > 1, p["coordination_round_trips"] * path.round_trip_seconds, 0.0 * bits)
-    seconds = (result.seconds + fixed) * slowest_of(members, spread=p["link_time_spread"])
-    return result._replace(seconds=seconds), summed
+    return result._replace(seconds=(result.seconds + fixed) * slowest), summed
 
 
 def _one_tier(
     xp: Any,
     c: Columns,
     p: Parameters,
-    exchange: Callable[[Array, Array, sync.Path], tuple[sync.Exchange, Array]],
+    exchange: Callable[..., tuple[sync.Exchange, Array]],
     members: Array,
     payload: Array,
     step: Array,
@@ -127,7 +131,7 @@ def _two_tiers(
     xp: Any,
     c: Columns,
     p: Parameters,
-    exchange: Callable[[Array, Array, sync.Path], tuple[sync.Exchange, Array]],
+    exchange: Callable[..., tuple[sync.Exchange, Array]],
     members: Array,
     payload: Array,
     step: Array,
@@ -142,7 +146,7 @@ def _two_tiers(
     """
     inside = xp.minimum(c["nodes_per_group"] + 0.0 * members, members)
     groups = at_least_one(xp, xp.floor(members / inside))
-    near, regional_sum = exchange(inside, payload, regional)
+    near, regional_sum = exchange(inside, payload, regional, groups)
     far, global_sum = exchange(groups, regional_sum, wan)
     spread = xp.where(inside > 1, global_sum * regional.down_seconds_per_bit + regional.round_trip_seconds, 0.0)
     far_seconds = far.seconds + spread

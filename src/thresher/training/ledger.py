@@ -25,17 +25,19 @@ class Ledger:
 
     links: dict[str, Link]
     flows: dict[str, dict[str, tuple[Array, Array]]] = field(default_factory=dict)
+    totals: dict[str, tuple[Array, Array]] = field(default_factory=dict)
 
     def book(self, link: str, purpose: str, *, up_mbps: Array, down_mbps: Array) -> None:
         """Add one flow; a second one of the same purpose adds to the first."""
         entries = self.flows.setdefault(link, {})
         before_up, before_down = entries.get(purpose, (0.0, 0.0))
         entries[purpose] = (before_up + up_mbps, before_down + down_mbps)
+        total_up, total_down = self.totals.get(link, (0.0, 0.0))
+        self.totals[link] = (total_up + up_mbps, total_down + down_mbps)
 
     def mean_mbps(self, link: str) -> tuple[Array, Array]:
         """All flows of a link together, up and down."""
-        flows = self.flows.get(link, {}).values()
-        return sum((up for up, _ in flows), 0.0), sum((down for _, down in flows), 0.0)
+        return self.totals.get(link, (0.0, 0.0))
 
     def load(self, link: str) -> Array:
         """The link's mean traffic over its capacity, in the busier direction."""

@@ -67,8 +67,8 @@ def pipeline_step(
     """One optimizer step through ``stages`` nodes.
 
     A slot takes the longest of a stage's compute for one micro-batch, its link (an inner stage sends activations forward and
-    gradients back, and receives as much), and the time a micro-batch needs to go all the way and back over the micro-batches in
-    flight, which is what latency costs a schedule that keeps few. Then the pipeline fills and drains:
+    gradients back, and receives as much), and, where a schedule keeps fewer micro-batches in flight than the step has, the time
+    one needs to go all the way and back over those in flight: what latency costs. Then the pipeline fills and drains:
 
         step = m slot + idle t_c + 2 (S - 1) (one-way latency + A / link)
 
@@ -88,7 +88,8 @@ def pipeline_step(
     slot_link = several * 2.0 * crossings * hop
     latency = 0.5 * round_trip_seconds
     there_and_back = stages * slot_compute + 2.0 * (stages - 1.0) * crossings * (latency + hop)
-    slot = xp.maximum(xp.maximum(slot_compute, slot_link), there_and_back / in_flight)
+    waiting = xp.where(micro_batches > in_flight, there_and_back / in_flight, 0.0 * there_and_back)
+    slot = xp.maximum(xp.maximum(slot_compute, slot_link), waiting)
     idle = idle_slots(schedule, stages, micro_batches, chunks)
     seconds = micro_batches * slot + idle * slot_compute + 2.0 * (stages - 1.0) * (latency + hop)
     return PipelineStep(
