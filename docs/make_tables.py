@@ -36,12 +36,17 @@ def text(value: object) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
 
 
+def plainly(figure: str) -> str:
+    """An exponent without its plus sign: 1e24."""
+    return re.sub(r"e\+0*(?=\d)", "e", figure)
+
+
 def number(value: float | None) -> str:
     """A figure as people write it, blank where unknown."""
     if value is None:
         return ""
     if value and not SMALL <= abs(value) < LARGE:
-        return f"{value:.4g}"
+        return plainly(f"{value:.4g}")
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= FOUR_DIGITS else f"{value:.4g}"
 
 
@@ -90,7 +95,7 @@ def _line(clause: ClusterClause | RunClause) -> str:
         kinds = f", {' and '.join(clause.counts.memory_kinds)} only" if clause.counts else ""
         line = f"{clause.comparison} {number(clause.threshold)} {clause.unit}{kinds}, over {clause.grouping.over}"
     else:
-        bands = (f"{clause.comparison} {band.above:g} FLOP {band.consequence}" for band in clause.bands)
+        bands = (plainly(f"{clause.comparison} {band.above:g} FLOP {band.consequence}") for band in clause.bands)
         line = f"{', '.join(clause.training)}: {'; '.join(bands)}"
     return f"`{clause.id}`: {text(line)}"
 
@@ -127,18 +132,22 @@ def parameters() -> str:
         used = sum(name in default.quantities() for name in rows)
         reader = ", merged into the preset `default`" if used else ""
         parts += [f"## {where}", "", f"{len(rows)} parameters{reader}.", ""]
-        parts.append(markdown(
-            ("name", "value", "range", "unit", "source", "observed, note"),
+        sources = {row.source.id: row.source for row in rows.values()}
+        parts += [
+            f"- `{name}`: {text(source.title)} ({text(source.address)}; {source.how})"
+            for name, source in sources.items()
+        ]
+        parts += ["", markdown(
+            ("name", "value", "range", "unit", "source", "observed; note"),
             [
                 (
                     f"`{name}`", number(row.value),
                     "" if row.low == row.high else f"{number(row.low)} to {number(row.high)}", text(row.unit),
-                    f"{text(row.source.title)} ({text(row.source.address)}; {row.source.how})",
-                    ". ".join(text(part) for part in (row.observed, row.note) if part),
+                    f"`{row.source.id}`", "; ".join(text(part) for part in (row.observed, row.note) if part),
                 )
                 for name, row in rows.items()
             ],
-        ))  # fmt: skip
+        )]  # fmt: skip
     return "\n".join(parts)
 
 
@@ -202,7 +211,7 @@ def horizon() -> str:
     """The largest value ever measured on each axis."""
     rows = [
         (
-            f"`{name}`", text(row.note), f"{'least' if name == 'bits_per_param' else 'most'} {row.value:,.4g}",
+            f"`{name}`", text(row.note), f"{'least' if name == 'bits_per_param' else 'most'} {number(row.value)}",
             text(row.observed), text(row.source.address), row.source.how,
         )
         for name, row in parameter_files()["learning/data/horizon.yaml"].items()
@@ -315,7 +324,7 @@ def quickstart_plan() -> dict[str, Any]:
 
 def quickstart_outcome() -> str:
     """What `simulate` says of the quickstart's plan."""
-    outcome = thresher.simulate(quickstart_plan())
+    outcome: Any = thresher.simulate(quickstart_plan())
     wanted = ("utilisation", "step_seconds", "sync_seconds", "inner_steps", "tokens", "days", "flop", "flop_local",
               "flop_quality", "cost_usd", "power_mw", "upload_gb_per_sync", "mean_upload_mbps")  # fmt: skip
     evidence = "\n".join(f"- {text(line)}" for line in outcome["evidence"])
@@ -327,7 +336,7 @@ def assessment() -> str:
     """The answer for the draft agreement, in short."""
     rows = []
     for answer in thresher.assess("miri-2025").answers:
-        target = f"{answer.target_flop_quality:g}"
+        target = plainly(f"{answer.target_flop_quality:g}")
         if answer.plan is None:
             rows.append((target, text(answer.why_not), "", "", "", "", ""))
             continue
@@ -337,7 +346,7 @@ def assessment() -> str:
             target, text(answer.plan.describe()), number(round(answer.plan.outcome["cost_usd"] / 1e6, 1)),
             number(round(answer.plan.outcome["cost_chips_only_usd"] / 1e6, 1)), f"{answer.cost_ratio:.1f}",
             f"`{nearest.id}`, {nearest.share:.0%} of its line" if nearest else "none",
-            f"{text(worst.axis)}, {worst.ratio:.2g} times",
+            f"{text(worst.axis)}, {number(float(f'{worst.ratio:.2g}'))} times",
         ))  # fmt: skip
     header = ("quality-adjusted FLOP", "cheapest plan not covered", "cost (USD million)", "chips alone (USD million)",
               "times the cost in the open", "nearest clause", "furthest beyond the evidence")  # fmt: skip

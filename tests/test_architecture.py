@@ -16,7 +16,7 @@ def test_the_public_names():
 
 
 def test_data_flows_one_way():
-    result = subprocess.run(["lint-imports"], capture_output=True, text=True, cwd=SOURCE.parents[1])
+    result = subprocess.run([Path(sys.executable).with_name("lint-imports")], capture_output=True, text=True, cwd=SOURCE.parents[1])
     assert result.returncode == 0, result.stdout
 
 

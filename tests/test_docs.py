@@ -184,7 +184,7 @@ def test_nothing_names_a_place_that_only_its_authors_have():
     )
     found = []
     files = [path for folder in (PACKAGE, DOCS) for path in folder.rglob("*") if path.is_file()]
-    files += [path for path in ROOT.glob("*") if path.suffix in (".md", ".toml") or path.name == "Makefile"]
+    files += [path for path in ROOT.glob("*") if path.suffix in (".md", ".toml", ".lock") or path.name == "Makefile"]
     for path in files:
         if {"__pycache__", *BUILT} & set(path.parts):
             continue

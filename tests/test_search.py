@@ -64,10 +64,13 @@ def test_the_grid_search_equals_brute_force(monkeypatch):
 def test_refinement_never_makes_a_plan_dearer(arena):
     goal = Goal(target_flop_quality=1e25)
     for evaluated in arena.unseen:
-        for start in search.best_on_grid(evaluated, goal, 2):
-            refined = search.refine(start, goal, arena.parameters)
-            assert refined.score <= start.score
-            assert refined.choices["nodes"] == int(refined.choices["nodes"])
+        starts = search.best_on_grid(evaluated, goal, 3)
+        refined = search.refine(starts, goal, arena.parameters)
+        assert bool(refined) == bool(starts)
+        assert not starts or refined[0].score <= starts[0].score
+        for plan in refined:
+            assert plan.choices["nodes"] == int(plan.choices["nodes"])
+            assert plan.choices["duration_days"] <= 548
 
 
 def test_a_found_plan_does_what_is_claimed(arena):
@@ -102,15 +105,14 @@ def test_the_answer_is_the_same_every_time(arena):
 
 @pytest.mark.parametrize("target", [1e24, 1e25])
 def test_a_looser_rule_never_raises_the_cost_of_evasion(target):
-    """From strict to loose, each answer seeded with the stricter one's plan; and the seed is rarely needed."""
-    costs, seeds = [], []
+    """Within the 1% that refinement from different grids may differ by."""
+    costs = []
     for compute in (2.0, 4.0, 8.0, 16.0, 32.0):
         looser = prepare(regime_with(compute), network("study"), longest_days=548, chips=CHIPS, precisions=["bf16"])
         alone = answer(looser, Goal(target_flop_quality=target))
         costs.append(alone.plan.outcome["cost_usd"])
     for strict, loose in itertools.pairwise(costs):
-        assert loose <= strict * 1.03, costs
-    del seeds
+        assert loose <= strict * 1.01, costs
 
 
 def test_a_memory_line_never_lowers_the_cost():
@@ -118,7 +120,7 @@ def test_a_memory_line_never_lowers_the_cost():
     lined = prepare(regime_with(16.0, 1280.0), network("study"), longest_days=548, chips=CHIPS, precisions=["bf16"])
     for target in (1e24, 1e25):
         goal = Goal(target_flop_quality=target)
-        assert answer(lined, goal).plan.outcome["cost_usd"] >= 0.97 * answer(plain, goal).plan.outcome["cost_usd"]
+        assert answer(lined, goal).plan.outcome["cost_usd"] >= 0.99 * answer(plain, goal).plan.outcome["cost_usd"]
 
 
 def test_a_bigger_budget_buys_no_less(arena):

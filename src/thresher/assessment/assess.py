@@ -15,7 +15,7 @@ from thresher.errors import InputError
 from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, answer, frontier, prepare
 from thresher.evasion.search import Goal
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
-from thresher.regime import ClusterRow, Regime, load_regime
+from thresher.regime import ClusterRow, Regime, counted_operations, load_regime
 from thresher.result import Explanation, Result
 from thresher.simulation import default
 
@@ -262,9 +262,13 @@ def _run_status(regime: Regime, plan: AdversaryPlan | None) -> tuple[RunStatus, 
     """What the training-run clauses say of the operations the plan performs, whoever may see them."""
     if plan is None:
         return ()
-    flop = plan.outcome["flop"]
-    consequences = regime.run_consequences(np.asarray([flop]), bits=FORMAT_BITS[plan.precision])
-    return tuple(RunStatus(item.clause_id, item.consequence, flop) for item in consequences if bool(item.mask[0]))
+    flop, bits = np.asarray([plan.outcome["flop"]]), FORMAT_BITS[plan.precision]
+    counting = {clause.id: clause.counting for clause in regime.run_clauses}
+    return tuple(
+        RunStatus(item.clause_id, item.consequence, float(counted_operations(flop, bits, counting[item.clause_id])[0]))
+        for item in regime.run_consequences(flop, bits=bits)
+        if bool(item.mask[0])
+    )
 
 
 def _burden(regime: Regime) -> list[Burden]:

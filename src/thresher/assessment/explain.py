@@ -7,7 +7,7 @@ from thresher.result import Explanation
 
 _COST_PARTS = ("chips", "servers", "network", "hosting", "power", "people")
 _DATA_COSTS = {
-    "replicas_and_batch": "replicas, inner steps and batch (learning/data_efficiency.py)",
+    "replicas_and_batch": "replicas, inner steps and batch",
     "number_format": "number format",
     "compression": "compressed updates",
     "staleness": "updates that arrive late",
@@ -53,5 +53,5 @@ def explain_cost(plan: AdversaryPlan) -> Explanation:
     o = plan.outcome
     parts = tuple(Explanation(name, o[f"cost_{name}_usd"], "USD") for name in _COST_PARTS)
     return Explanation(
-        "cost", o["cost_usd"], "USD", f"chips alone, as the study counts: ${o['cost_chips_only_usd']:,.0f}", parts
+        "cost", o["cost_usd"], "USD", f"chips alone, as the study counts: ${o['cost_chips_only_usd'] / 1e6:,.1f} million", parts
     )

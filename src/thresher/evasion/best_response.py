@@ -142,13 +142,14 @@ def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[
     """
     pool = (arena.declared,) if declared else arena.unseen
     keep = settings()["refine"]["seeds"]
-    starts = [best for evaluated in pool for best in best_on_grid(evaluated, goal, keep)]
     by_mode: dict[str, Best] = {}
-    for start in (*starts, *seeds):
-        refined = refine(start, goal, arena.parameters)
-        mode = start.setting.mode
-        if mode not in by_mode or refined.score < by_mode[mode].score:
-            by_mode[mode] = refined
+    for evaluated in pool:
+        if found := refine(best_on_grid(evaluated, goal, keep), goal, arena.parameters):
+            by_mode[evaluated.setting.mode] = found[0]
+    for seed in seeds:
+        mode = seed.setting.mode
+        if mode not in by_mode or seed.score < by_mode[mode].score:
+            by_mode[mode] = seed
     if not by_mode:
         return Reply(goal, None, {}, _why_not(arena, goal, pool))
     plans = {mode: describe(best, arena.parameters) for mode, best in by_mode.items()}
@@ -171,7 +172,7 @@ def describe(best: Best, parameters: Mapping[str, float]) -> AdversaryPlan:
     return AdversaryPlan(
         mode, hardware.chip.chip, hardware.precision, hardware.chips_per_node, nodes, shown, outcome,
         footprint(hardware.chip.chip, hardware.chips_per_node, outcome, nodes, parameters, one_site=mode == "datacenter"),
-        tuple(plan_horizon(mode, outcome, flat)),
+        tuple(plan_horizon(mode, hardware.precision, outcome, flat)),
     )  # fmt: skip
 
 

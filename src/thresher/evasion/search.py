@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,8 +14,9 @@ from thresher.simulation import default
 from thresher.simulation.layout import STAGED_MODES
 
 Choices = dict[str, np.ndarray]
+UNCOMPRESSED_BITS = 16.0
 _AUTOMATIC = ("inner_steps", "regional_rounds")
-_WANTED = ("flop_quality", "cost_usd", "cost_chips_only_usd", *_AUTOMATIC)
+_WANTED = ("flop_quality", "cost_usd", "cost_chips_only_usd", "stages", *_AUTOMATIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ def evaluate(
         owned = part["nodes"] * setting.by_hardware["chips_per_node"][part["hardware"]]
         out = default.simulate(columns_of(setting, part), parameters, mode=setting.mode, wanted=_WANTED)
         good = (out["feasible"] > 0) & (owned <= setting.most_chips_of_owner[part["hardware"]])
+        if setting.mode in STAGED_MODES:
+            good &= out["stages"] > 1  # with one stage it is a flat plan
         quality = np.where(good, out["flop_quality"], 0.0)
         return {
             "flop_quality": quality,
@@ -87,7 +90,7 @@ def evaluate_grid(setting: Setting, parameters: Mapping[str, float], node_limit:
 
 
 def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
-    """The best ``keep`` configurations at their best number of nodes, each hardware at most twice so that refinement has variety.
+    """The best configuration of each kind of hardware, at its best number of nodes; at most ``keep``, best first.
 
     Every node count is looked at, so the first crossing of a target is found wherever capability is not monotone in nodes.
     """
@@ -97,14 +100,14 @@ def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
     at = np.argmin(score, axis=1)
     scores = score[np.arange(len(score)), at]
     found: list[Best] = []
-    used: dict[int, int] = {}
+    used: set[int] = set()
     for row in np.argsort(scores, kind="stable"):
         if not np.isfinite(scores[row]) or len(found) == keep:
             break
         hardware = int(evaluated.choices["hardware"][row])
-        if used.get(hardware, 0) >= 2:  # noqa: PLR2004
+        if hardware in used:
             continue
-        used[hardware] = used.get(hardware, 0) + 1
+        used.add(hardware)
         choices = {name: float(values[row]) for name, values in evaluated.choices.items()}
         choices["nodes"] = float(evaluated.counts[at[row]])
         choices |= {name: float(evaluated.values[name][row, at[row]]) for name in _AUTOMATIC}
@@ -112,52 +115,82 @@ def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
     return found
 
 
-def refine(best: Best, goal: Goal, parameters: Mapping[str, float]) -> Best:
-    """Improve one plan off the grid: a shrinking pattern of neighbours, each over a range of node counts; never worse."""
+def refine(starts: Sequence[Best], goal: Goal, parameters: Mapping[str, float]) -> list[Best]:
+    """Improve plans of one mode off the grid, best first; none gets worse.
+
+    First every start moves along one choice at a time, by steps that shrink; then the few best along all choices at once. Each move
+    is tried over a range of node counts. All starts are evaluated together.
+    """
     s = settings()["refine"]
-    step = s["first_step"]
-    for _ in range(s["rounds"]):
-        neighbours = _neighbours(best, step, s["node_points"])
-        best = _better(best, neighbours, goal, parameters)
-        step *= s["shrink"]
-    return _least_nodes(best, goal, parameters)
+    best = list(starts)
+    for stage, keep in (("first", len(best)), ("last", s["finalists"])):
+        best = sorted(best, key=lambda plan: plan.score)[:keep]
+        step = s[stage]["step"]
+        for _ in range(s[stage]["rounds"]):
+            best = _improve(best, _moves(best, step, together=stage == "last"), step, goal, parameters)
+            step *= s[stage]["shrink"]
+    best = [_least_nodes(plan, goal, parameters) for plan in best]
+    return sorted(best, key=lambda plan: plan.score)
 
 
-def _neighbours(best: Best, step: float, node_points: int) -> Choices:
-    """All combinations of a step down, none and a step up in each continuous choice, over node counts around the present."""
-    mode = best.setting.mode
-    moved = ["params", "local_batch_tokens"]
+def _moves(best: Sequence[Best], step: float, *, together: bool) -> dict[str, np.ndarray]:
+    """Factors on each continuous choice: one choice at a time up and down, or every combination of down, same and up."""
+    mode = best[0].setting.mode if best else "flat"
+    moved = ["params", "local_batch_tokens", "duration_days"]
     moved += [] if mode == "datacenter" else ["inner_steps", "bits_per_param"]
     moved += ["activation_compression"] if mode in STAGED_MODES else []
     moved += ["regional_rounds"] if mode == "hierarchical" else []
-    factors = np.asarray(list(product((1.0 / (1.0 + step), 1.0, 1.0 + step), repeat=len(moved))))
-    days = best.setting.longest_days
-    shorter = np.unique(
-        np.minimum(days, best.choices["duration_days"] * np.asarray([1.0 / (1.0 + step), 1.0, 1.0 + step]))
-    )
-    nodes = best.choices["nodes"]
-    spread = np.geomspace(1.0 / (1.0 + step), 1.0 + step, node_points)
-    counts = np.unique(np.maximum(np.round(nodes * spread), 1.0))
-    shape = (len(factors), len(shorter), len(counts))
-    index = np.indices(shape).reshape(3, -1)
-    choices = {name: np.full(index.shape[1], value) for name, value in best.choices.items()}
-    for column, name in enumerate(moved):
-        choices[name] = choices[name] * factors[index[0], column]
+    if together:
+        factors = np.asarray(list(product((1.0 / (1.0 + step), 1.0, 1.0 + step), repeat=len(moved))))
+    else:
+        up = 1.0 + step * np.eye(len(moved))
+        factors = np.concatenate([np.ones((1, len(moved))), up, 1.0 / up])
+    return {name: factors[:, column] for column, name in enumerate(moved)}
+
+
+def _improve(
+    best: Sequence[Best], moves: Mapping[str, np.ndarray], step: float, goal: Goal, parameters: Mapping[str, float]
+) -> list[Best]:
+    """The best of each plan and its neighbours, all evaluated in one call."""
+    if not best:
+        return []
+    setting = best[0].setting
+    spread = np.geomspace(1.0 / (1.0 + step), 1.0 + step, settings()["refine"]["node_points"])
+    shape = (len(best), len(moves["params"]), len(spread))
+    plan, move, point = np.indices(shape).reshape(3, -1)
+    choices = {name: np.asarray([item.choices[name] for item in best])[plan] for name in best[0].choices}
+    for name, factors in moves.items():
+        choices[name] = choices[name] * factors[move]
+    choices["nodes"] = np.maximum(np.round(choices["nodes"] * spread[point]), 1.0)
     for name in _AUTOMATIC:
         choices[name] = np.maximum(np.round(choices[name]), 1.0)
+    choices["duration_days"] = np.minimum(choices["duration_days"], setting.longest_days)
     choices["activation_compression"] = np.maximum(choices["activation_compression"], 1.0)
-    choices["bits_per_param"] = np.minimum(choices["bits_per_param"], 16.0)
-    choices["duration_days"], choices["nodes"] = shorter[index[1]], counts[index[2]]
+    choices["bits_per_param"] = np.minimum(choices["bits_per_param"], UNCOMPRESSED_BITS)
     choices["hardware"] = choices["hardware"].astype(int)
-    return choices
+    if setting.mode in STAGED_MODES:
+        choices["nodes"] = _without_idle_nodes(setting, choices, parameters)
+    scores = goal.score(evaluate(setting, choices, parameters)).reshape(len(best), -1)
+    at = np.argmin(scores, axis=1) + np.arange(len(best)) * scores.shape[1]
+    return [
+        Best(setting, {name: float(values[row]) for name, values in choices.items()}, float(score))
+        if (score := scores.ravel()[row]) < old.score
+        else old
+        for old, row in zip(best, at, strict=True)
+    ]
 
 
-def _better(best: Best, candidates: Choices, goal: Goal, parameters: Mapping[str, float]) -> Best:
-    scores = goal.score(evaluate(best.setting, candidates, parameters))
-    at = int(np.argmin(scores))
-    if not scores[at] < best.score:
-        return best
-    return Best(best.setting, {name: float(values[at]) for name, values in candidates.items()}, float(scores[at]))
+def _without_idle_nodes(setting: Setting, choices: Choices, parameters: Mapping[str, float]) -> np.ndarray:
+    """The nodes that whole pipelines use: those left over cost money and do nothing."""
+
+    def block(columns: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        part = {name: columns[name] for name in choices}
+        out = default.simulate(
+            columns_of(setting, part), parameters, mode=setting.mode, wanted=("stages", "replicas")
+        )
+        return {"nodes": np.where(out["feasible"] > 0, out["stages"] * out["replicas"], part["nodes"])}
+
+    return evaluate_in_blocks(block, choices, len(choices["nodes"]))["nodes"]
 
 
 def _least_nodes(best: Best, goal: Goal, parameters: Mapping[str, float]) -> Best:
@@ -165,4 +198,8 @@ def _least_nodes(best: Best, goal: Goal, parameters: Mapping[str, float]) -> Bes
     counts = np.unique(np.round(np.linspace(max(1.0, 0.7 * best.choices["nodes"]), best.choices["nodes"], 4000)))
     candidates = {name: np.full(len(counts), value) for name, value in best.choices.items()} | {"nodes": counts}
     candidates["hardware"] = candidates["hardware"].astype(int)
-    return _better(best, candidates, goal, parameters)
+    scores = goal.score(evaluate(best.setting, candidates, parameters))
+    at = int(np.argmin(scores))
+    if not scores[at] < best.score:
+        return best
+    return Best(best.setting, {name: float(values[at]) for name, values in candidates.items()}, float(scores[at]))

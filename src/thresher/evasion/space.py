@@ -70,7 +70,7 @@ def unseen_hardware(regime: Regime, candidates: Sequence[Chip], precisions: Sequ
         if bound == 0:
             continue
         most = settings()["datacenter_chips_per_node"] if bound is None else bound
-        shares = settings()["swarm_shares" if mode == "swarm" else "chips_shares"]
+        shares = settings()["flat_chips_shares" if mode == "flat" else "chips_shares"]
         counts = {max(1, round(most * share)) for share in shares}
         counts |= {
             round(most * share) for share in settings()["large_shares"] if most * share >= settings()["large_from"]
@@ -192,7 +192,7 @@ def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np
         "bits_per_param": s["bits_per_param"],
         "activation_compression": [1.0],
         "nodes_per_group": [2.0],
-        "duration_days": [setting.longest_days],
+        "duration_days": [setting.longest_days * share for share in s["duration_shares"]],
     }
     if setting.mode == "hierarchical":
         axes |= {"nodes_per_group": s["nodes_per_group"], "scale": s["params_shares"][2:]}
@@ -201,7 +201,7 @@ def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np
     elif setting.mode == "datacenter":
         axes |= {
             "scale": s["datacenter_params"], "rhythm": [(0.0, 1.0)], "local_batch_tokens": s["datacenter_batch_tokens"],
-            "bits_per_param": [16.0], "duration_days": [setting.longest_days * share for share in s["duration_shares"]],
+            "bits_per_param": [16.0], "duration_days": [setting.longest_days * share for share in s["datacenter_duration_shares"]],
         }  # fmt: skip
     rows = list(product(*(axes[name] for name in axes)))
     columns = dict(zip(axes, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(axes, ())

@@ -25,7 +25,9 @@ class Extrapolation:
     line: str
 
 
-def evidence_horizon(plan: Mapping[str, float], *, one_site: bool = False) -> list[Extrapolation]:
+def evidence_horizon(
+    plan: Mapping[str, float], *, precision: str = "bf16", one_site: bool = False
+) -> list[Extrapolation]:
     """Compare one plan with the largest measured value on every axis it uses.
 
     Parameters
@@ -33,6 +35,8 @@ def evidence_horizon(plan: Mapping[str, float], *, one_site: bool = False) -> li
     plan
         ``params``, ``tokens``, and for distributed plans ``replicas``, ``inner_steps``, ``bits_per_param`` (0 where nothing is
         exchanged), ``stages`` and ``activation_compression``.
+    precision
+        The number format; those below bf16 have a horizon of their own.
     one_site
         Whether the plan is an ordinary run in one datacentre, whose horizon is that of such runs.
     """
@@ -50,6 +54,8 @@ def evidence_horizon(plan: Mapping[str, float], *, one_site: bool = False) -> li
         if plan.get("stages", 1.0) > 1:
             values["stages"] = plan["stages"]
             values["activation_compression"] = plan.get("activation_compression", 1.0)
+    if f"params_in_{precision}" in known:
+        values[f"params_in_{precision}"] = plan["params"]
     found = []
     for axis, value in values.items():
         row = known[axis]

@@ -123,7 +123,7 @@ def check_plan(document: Mapping[str, Any], where: str = "plan") -> dict[str, Va
             if field is None or field.section != section:
                 own = [other for other in fields.values() if other.section == section]
                 near = difflib.get_close_matches(name, [other.name for other in own], 1)
-                hint = f"; did you mean {near[0]}?" if near else f"; move it to [{field.section}]" if field else ""
+                hint = f"; move it to [{field.section}]" if field else f"; did you mean {near[0]}?" if near else ""
                 raise InputError(f"{where}: [{section}] {name}", f"a known field{hint}")
             given[name] = field.check(value, where)
     for field in fields.values():
@@ -131,6 +131,7 @@ def check_plan(document: Mapping[str, Any], where: str = "plan") -> dict[str, Va
             if field.default is None:
                 raise InputError(f"{where}: [{field.section}] {field.name}", f"{field.expected} (it is missing)")
             given[field.name] = field.default
+    chip(str(given["chip"]))
     _fill_network(given, where)
     if (given["tokens"] == AUTO) == (given["duration_days"] == AUTO):
         raise InputError(f"{where}: [plan] tokens, duration_days", "exactly one of the two")
@@ -237,7 +238,7 @@ def simulate_plan(plan: Mapping[str, Value], where: str = "plan") -> dict[str, A
     if not outcome.pop("feasible"):
         raise InfeasiblePlanError(f"{where}: {_why_infeasible(outcome)}")
     del outcome["reason"]
-    horizon = plan_horizon(mode, outcome, {name: float(value[0]) for name, value in columns.items()})
+    horizon = plan_horizon(mode, str(plan["precision"]), outcome, {name: float(value[0]) for name, value in columns.items()})
     return {
         **outcome,
         "evidence": [row.line for row in horizon],
@@ -245,7 +246,9 @@ def simulate_plan(plan: Mapping[str, Value], where: str = "plan") -> dict[str, A
     }
 
 
-def plan_horizon(mode: str, outcome: Mapping[str, float], columns: Mapping[str, float]) -> list[Extrapolation]:
+def plan_horizon(
+    mode: str, precision: str, outcome: Mapping[str, float], columns: Mapping[str, float]
+) -> list[Extrapolation]:
     """The evidence horizon of one simulated plan, from its outcome and its columns."""
     return evidence_horizon(
         {
@@ -257,6 +260,7 @@ def plan_horizon(mode: str, outcome: Mapping[str, float], columns: Mapping[str, 
             "stages": outcome["stages"],
             "activation_compression": columns["activation_compression"],
         },
+        precision=precision,
         one_site=mode == "datacenter",
     )
 
