@@ -97,7 +97,9 @@ def test_lint_is_a_check(thresher):
 
 
 def test_catalog_lists_and_filters(thresher):
-    rows = json.loads(thresher("catalog", "chips", "--maker", "AMD", "--at-least", "memory_gb=200", "--json", "-").stdout)
+    rows = json.loads(
+        thresher("catalog", "chips", "--maker", "AMD", "--at-least", "memory_gb=200", "--json", "-").stdout
+    )
     assert {row["chip"] for row in rows} == {"MI325X", "MI350X", "MI355X"}
     assert "study" in thresher("catalog", "networks").stdout
     assert "DGX H100" in thresher("catalog", "systems").stdout
@@ -150,7 +152,9 @@ clauses:
 
 
 def test_the_studys_own_assessment(thresher):
-    result = thresher("assess", "miri-2025", "--model", "published", "--chip", "A100-SXM-80GB", "--target", "1e24", "--json", "-")
+    result = thresher(
+        "assess", "miri-2025", "--model", "published", "--chip", "A100-SXM-80GB", "--target", "1e24", "--json", "-"
+    )
     [row] = json.loads(result.stdout)
     assert (row["nodes"], row["chips_only_usd"]) == (5, 1750000)
 

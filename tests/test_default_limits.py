@@ -86,7 +86,9 @@ def test_one_replica_with_one_inner_step_is_data_parallel():
     inner=st.integers(1, 200),
     rounds=st.integers(1, 50),
 )
-def test_hierarchical_is_never_better_than_flat_when_the_region_is_no_faster(nodes, group, topology, ratio, inner, rounds):
+def test_hierarchical_is_never_better_than_flat_when_the_region_is_no_faster(
+    nodes, group, topology, ratio, inner, rounds
+):
     """With dense updates (a sum is no larger than its parts) and equal links, two tiers send more for no more learning.
 
     Flat may choose any interval; for every interval of the tiers it has one at least as good. A ring is left out, since its
@@ -139,13 +141,12 @@ def test_a_swarm_holds_a_model_that_none_of_its_nodes_could():
 
 
 def test_a_plan_that_overbooks_a_link_cannot_run():
-    """A pipeline over the internet with uncompressed activations and a tiny link."""
-    out = run(
-        plan_with(
-            **FREE, mode="flat", topology="relay", params=1e9, local_batch_tokens=8192, chip="B300", chips_per_node=64, data_delivery="stream"
-        ),
-        upload_mbps=0.01, download_mbps=0.01,
+    """A small model on many fast chips reads its data faster than a tiny link brings it."""
+    document = plan_with(
+        **FREE, topology="relay", params=1e9, local_batch_tokens=8192, chip="B300", chips_per_node=64,
+        data_delivery="stream",
     )  # fmt: skip
+    out = run(document, upload_mbps=0.01, download_mbps=0.01)
     assert out["feasible"] == 0
     assert out["reason"] == 4
 
@@ -158,9 +159,29 @@ def test_every_flow_is_on_the_ledger():
     )
     parts = [value for name, value in out.items() if name.startswith("flow_") and name.endswith("_up_mbps")]
     assert sum(parts) == pytest.approx(out["mean_upload_mbps"])
-    assert {name for name in out if name.startswith("flow_") and name.endswith("_up_mbps")} == {
-        f"flow_{purpose}_up_mbps" for purpose in ("pipeline", "experts", "data", "checkpoints", "joiners", "synchronisation")
-    }
+    purposes = ("pipeline", "experts", "data", "checkpoints", "joiners", "synchronisation")
+    named = {name for name in out if name.startswith("flow_") and name.endswith("_up_mbps")}
+    assert named == {f"flow_{purpose}_up_mbps" for purpose in purposes}
+
+
+def test_a_mixture_of_experts_costs_its_active_and_is_worth_more():
+    """Operations follow the active parameters; worth lies between the dense models of active and of all parameters."""
+    mixture = run(plan_with(topology="relay", params=40e9, active_params=8e9))
+    small = run(plan_with(topology="relay", params=8e9))
+    large = run(plan_with(topology="relay", params=40e9))
+    assert mixture["flop"] < 0.25 * large["flop"]
+    assert large["loss"] < mixture["loss"] < small["loss"]
+
+
+def test_experts_spread_over_slow_links_take_days_a_step():
+    document = plan_with(
+        topology="relay", params=600e9, active_params=40e9, experts_per_token=8, nodes=64, tokens=1e10,
+        compute_seconds_per_step=None, expert_parallel_nodes=8,
+    )  # fmt: skip
+    out = run(document)
+    assert out["feasible"] == 1
+    assert out["step_seconds"] > 86400
+    assert out["replicas"] == 8
 
 
 def test_failures_cost_a_pipeline_more_than_lone_replicas():

@@ -93,7 +93,7 @@ def test_a_bad_case_is_refused_by_number_and_key(golden_cases, change, message):
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "[1]", '{"a": '])
 def test_what_is_not_a_list_of_cases_is_refused(text):
-    with pytest.raises(Exception, match="cases.json"):
+    with pytest.raises(Exception, match=r"cases\.json"):
         parse_cases(text, "cases.json")
 
 

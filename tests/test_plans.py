@@ -25,7 +25,11 @@ def test_the_example_plan_gives_what_is_promised():
     # one upload, nineteen downloads, two round trips and the store; then coordination and the slowest of twenty
     gathered = 0.99589 * 8 / 0.110 + 19 * 0.99589 * 8 / 0.500
     assert gathered < outcome["sync_seconds"] < 1.1 * gathered + 30
-    assert all(isinstance(value, float) and math.isfinite(value) for name, value in outcome.items() if name not in ("evidence", "horizon"))
+    assert all(
+        isinstance(value, float) and math.isfinite(value)
+        for name, value in outcome.items()
+        if name not in ("evidence", "horizon")
+    )
 
 
 def test_what_lies_beyond_the_evidence_is_said_axis_by_axis():
@@ -103,12 +107,12 @@ def test_a_profile_fills_the_network():
 def test_what_is_not_a_plan_is_refused(tmp_path, text):
     path = tmp_path / "plan.toml"
     path.write_text(text)
-    with pytest.raises(InputError, match="plan.toml"):
+    with pytest.raises(InputError, match=r"plan\.toml"):
         read_plan(path)
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="absent.toml"):
+    with pytest.raises(InputError, match=r"absent\.toml"):
         read_plan(tmp_path / "absent.toml")
 
 
@@ -127,7 +131,7 @@ def test_a_plan_that_cannot_run_says_why(changes, message):
 
 
 def test_a_chip_without_figures_is_refused():
-    with pytest.raises(InputError, match="known for bf16.*Cambricon-590"):
+    with pytest.raises(InputError, match=r"known for bf16.*Cambricon-590"):
         simulate_plan(check_plan(plan_with(chip="Cambricon-590")))
 
 

@@ -350,7 +350,9 @@ def test_a_bad_table_is_refused_by_line_and_field(text, message):
 
 
 def test_columns_of_other_purposes_are_left_alone():
-    assert parse_clusters("cluster,chip,count,h100_equivalents\na,T4,1,0.1\n", "t.csv") == [ClusterRow("a", chip("T4"), 1)]
+    assert parse_clusters("cluster,chip,count,h100_equivalents\na,T4,1,0.1\n", "t.csv") == [
+        ClusterRow("a", chip("T4"), 1)
+    ]
 
 
 def test_a_file_that_is_not_a_table_is_refused(tmp_path):

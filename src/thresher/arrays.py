@@ -72,7 +72,9 @@ def evaluate_in_blocks(
             name: value[part] if isinstance(value, np.ndarray) and value.shape[:1] == (rows,) else value
             for name, value in columns.items()
         }
-        for name, value in function(block).items():
+        with np.errstate(all="ignore"):  # rows that cannot run divide by zero; they are marked, not warned of
+            results = function(block)
+        for name, value in results.items():
             if name not in out:
                 out.setdefault(name, np.empty(rows, dtype=np.asarray(value).dtype))
             out[name][part] = value

@@ -262,7 +262,7 @@ def regime() -> None:
     """List, show and check regimes: rules as data."""
 
 
-@regime.command("list")
+@regime.command("list", epilog=examples("thresher regime list", "thresher regime list --json -"))
 @json_option
 def regime_list(json_file: str | None) -> None:
     """The regimes that ship, with their status."""
@@ -292,12 +292,15 @@ def regime_lint(ctx: click.Context, name: str, json_file: str | None) -> None:
     ctx.exit(1 if findings else 0)
 
 
-@regime.command("schema")
-def regime_schema() -> None:
-    """The form of a regime file, key by key (Markdown)."""
+@regime.command("schema", epilog=examples("thresher regime schema", "thresher regime schema --json regime.schema.json"))
+@json_option
+def regime_schema(json_file: str | None) -> None:
+    """The form of a regime file, key by key: Markdown, or a JSON Schema that editors understand."""
     from thresher.regime import regime_schema_markdown
+    from thresher.regime.schema import RegimeFile
 
-    click.echo(regime_schema_markdown())
+    if not _emit(json_file, RegimeFile.model_json_schema()):
+        click.echo(regime_schema_markdown())
 
 
 @main.command(

@@ -53,5 +53,9 @@ def explain_cost(plan: AdversaryPlan) -> Explanation:
     o = plan.outcome
     parts = tuple(Explanation(name, o[f"cost_{name}_usd"], "USD") for name in _COST_PARTS)
     return Explanation(
-        "cost", o["cost_usd"], "USD", f"chips alone, as the study counts: ${o['cost_chips_only_usd'] / 1e6:,.1f} million", parts
+        "cost",
+        o["cost_usd"],
+        "USD",
+        f"chips alone, as the study counts: ${o['cost_chips_only_usd'] / 1e6:,.1f} million",
+        parts,
     )

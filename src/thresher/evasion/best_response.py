@@ -114,6 +114,14 @@ def prepare(
         A chip named whose price or figures the catalog does not know.
     """
     p = dict(default.parameters() if parameters is None else parameters)
+    fastest_gbit_s = max(network.upload_mbps, network.download_mbps, network.regional_mbps or 0.0) / 1e3
+    linked_over = regime.interconnect_limit_gbit_s
+    if linked_over is not None and fastest_gbit_s > linked_over:
+        raise InputError(
+            f"network {network.network}",
+            f"links of at most {linked_over:g} Gbit/s, above which {regime.name} counts nodes together",
+            f"{fastest_gbit_s:g} Gbit/s",
+        )
     limit = float(node_limit or settings()["most_nodes"])
     candidates = usable_chips(chips)
     for chip in candidates:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -118,33 +117,32 @@ def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
 def refine(starts: Sequence[Best], goal: Goal, parameters: Mapping[str, float]) -> list[Best]:
     """Improve plans of one mode off the grid, best first; none gets worse.
 
-    First every start moves along one choice at a time, by steps that shrink; then the few best along all choices at once. Each move
-    is tried over a range of node counts. All starts are evaluated together.
+    A pattern search: every plan moves along one choice at a time, and along fixed random combinations of all, by steps that shrink;
+    each move is tried over a range of node counts, and all plans are evaluated together. The few best then go through it again.
+    The landscape is jagged (whole nodes, whole stages), so this finds a good plan, not provably the best: see docs/validation.md.
     """
     s = settings()["refine"]
     best = list(starts)
     for stage, keep in (("first", len(best)), ("last", s["finalists"])):
         best = sorted(best, key=lambda plan: plan.score)[:keep]
         step = s[stage]["step"]
-        for _ in range(s[stage]["rounds"]):
-            best = _improve(best, _moves(best, step, together=stage == "last"), step, goal, parameters)
+        for turn in range(s[stage]["rounds"]):
+            best = _improve(best, _moves(best, step, turn), step, goal, parameters)
             step *= s[stage]["shrink"]
     best = [_least_nodes(plan, goal, parameters) for plan in best]
     return sorted(best, key=lambda plan: plan.score)
 
 
-def _moves(best: Sequence[Best], step: float, *, together: bool) -> dict[str, np.ndarray]:
-    """Factors on each continuous choice: one choice at a time up and down, or every combination of down, same and up."""
+def _moves(best: Sequence[Best], step: float, turn: int) -> dict[str, np.ndarray]:
+    """Factors on each continuous choice: none, one choice up or down, and random combinations, the same in every run."""
     mode = best[0].setting.mode if best else "flat"
     moved = ["params", "local_batch_tokens", "duration_days"]
     moved += [] if mode == "datacenter" else ["inner_steps", "bits_per_param"]
     moved += ["activation_compression"] if mode in STAGED_MODES else []
     moved += ["regional_rounds"] if mode == "hierarchical" else []
-    if together:
-        factors = np.asarray(list(product((1.0 / (1.0 + step), 1.0, 1.0 + step), repeat=len(moved))))
-    else:
-        up = 1.0 + step * np.eye(len(moved))
-        factors = np.concatenate([np.ones((1, len(moved))), up, 1.0 / up])
+    up = 1.0 + step * np.eye(len(moved))
+    directions = np.random.default_rng(turn).standard_normal((settings()["refine"]["directions"], len(moved)))
+    factors = np.concatenate([np.ones((1, len(moved))), up, 1.0 / up, (1.0 + step) ** directions])
     return {name: factors[:, column] for column, name in enumerate(moved)}
 
 
@@ -185,9 +183,7 @@ def _without_idle_nodes(setting: Setting, choices: Choices, parameters: Mapping[
 
     def block(columns: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         part = {name: columns[name] for name in choices}
-        out = default.simulate(
-            columns_of(setting, part), parameters, mode=setting.mode, wanted=("stages", "replicas")
-        )
+        out = default.simulate(columns_of(setting, part), parameters, mode=setting.mode, wanted=("stages", "replicas"))
         return {"nodes": np.where(out["feasible"] > 0, out["stages"] * out["replicas"], part["nodes"])}
 
     return evaluate_in_blocks(block, choices, len(choices["nodes"]))["nodes"]

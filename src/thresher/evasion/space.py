@@ -126,8 +126,8 @@ def make_setting(
         "unique_tokens": default.parameters()["unique_tokens"],
         "error_feedback": 1.0,
     }
-    by_owner = any(clause.grouping.over == "owner" for clause in regime.cluster_clauses)
-    owner_limit = [float(item.bound) if by_owner and item.bound is not None else np.inf for item in hardware]
+    owner_bounds = [regime.largest_uncovered_count(item.chip, over="owner") for item in hardware]
+    owner_limit = [np.inf if bound is None else float(bound) for bound in owner_bounds]
     return Setting(mode, tuple(hardware), fixed, by_hardware, np.asarray(owner_limit), longest_days)
 
 
@@ -154,9 +154,10 @@ def largest_params(setting: Setting) -> np.ndarray:
     for _ in range(settings()["params_bisections"]):
         middle = 0.5 * (low + high)
         columns = columns_of(setting, choices | {"params": np.exp(middle)})
-        memory = default.simulate(
-            columns, default.parameters(), mode="flat", wanted=("memory_needed_gb", "memory_usable_gb")
-        )
+        with np.errstate(all="ignore"):
+            memory = default.simulate(
+                columns, default.parameters(), mode="flat", wanted=("memory_needed_gb", "memory_usable_gb")
+            )
         fits = memory["memory_needed_gb"] <= memory["memory_usable_gb"]
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return np.asarray(np.exp(low))
@@ -201,7 +202,8 @@ def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np
     elif setting.mode == "datacenter":
         axes |= {
             "scale": s["datacenter_params"], "rhythm": [(0.0, 1.0)], "local_batch_tokens": s["datacenter_batch_tokens"],
-            "bits_per_param": [16.0], "duration_days": [setting.longest_days * share for share in s["datacenter_duration_shares"]],
+            "bits_per_param": [16.0],
+            "duration_days": [setting.longest_days * share for share in s["datacenter_duration_shares"]],
         }  # fmt: skip
     rows = list(product(*(axes[name] for name in axes)))
     columns = dict(zip(axes, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(axes, ())

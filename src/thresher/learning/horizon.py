@@ -48,7 +48,8 @@ def evidence_horizon(
         replicas = plan.get("replicas", 1.0)
         values = {"params": plan["params"], "replicas": replicas, "tokens": plan["tokens"]}
         if replicas > 1:
-            values["replicas_at_size"] = replicas
+            if plan["params"] > known["large_model_params"].value:
+                values["replicas_at_size"] = replicas
             values["inner_steps"] = plan.get("inner_steps", 1.0)
             values["bits_per_param"] = plan.get("bits_per_param", 0.0)
         if plan.get("stages", 1.0) > 1:

@@ -71,4 +71,3 @@ def compute_at_fixed_ratio_flop(
         total = a + b
         x = x + (xp.log(total) - target) * total / (law.alpha * a + law.beta * b)
     return 6.0 * tokens_per_param * xp.exp(2.0 * x)
-

@@ -75,7 +75,7 @@ class Regime:
             for clause in self.cluster_clauses
         }
 
-    def largest_uncovered_count(self, chip: Chip, most: int | None = None) -> int | None:
+    def largest_uncovered_count(self, chip: Chip, most: int | None = None, over: str | None = None) -> int | None:
         """The most chips of a type that may stand together with no clause covering them.
 
         Parameters
@@ -84,6 +84,8 @@ class Regime:
             The chip.
         most
             The largest count of interest: a bound above it is given as it.
+        over
+            Only clauses with this grouping, for instance ``owner``; all by default.
 
         Returns
         -------
@@ -96,6 +98,8 @@ class Regime:
         """
         found: int | None = None
         for clause in self.cluster_clauses:
+            if over is not None and clause.grouping.over != over:
+                continue
             one = float(_clauses.measure_nodes(clause, self.definitions, chip, 1).value)
             if one > 0:
                 # a chip either side of the quotient, for the strictness of the comparison and for rounding

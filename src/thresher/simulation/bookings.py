@@ -62,7 +62,7 @@ def stops_per_hour(c: Columns, p: Parameters) -> Array:
 def joiner_bits(xp: Any, c: Columns, p: Parameters, replica: Replica) -> Array:
     """Bits a node downloads when it comes back after a repair: its share of the state that the others have reached."""
     several = xp.astype(replica.replicas > 1, xp.float64)
-    return several * p["joiner_bytes_per_param"] * 8.0 * c["params"] / replica.stages
+    return several * p["joiner_bytes_per_param"] * 8.0 * c["params"] / replica.span
 
 
 def book_steady_flows(xp: Any, ledger: Ledger, c: Columns, p: Parameters, *, mode: str, replica: Replica) -> None:
@@ -74,12 +74,12 @@ def book_steady_flows(xp: Any, ledger: Ledger, c: Columns, p: Parameters, *, mod
     stage_mbps, expert_mbps = replica.stage_bits * pace, replica.expert_bits * pace
     book(ledger, "access" if mode == "pipeline" else "wan", "pipeline", up_mbps=stage_mbps, down_mbps=stage_mbps)
     book(ledger, "wan", "experts", up_mbps=expert_mbps, down_mbps=expert_mbps)
-    data_mbps = c["data_streamed"] * 8.0 * p["token_bytes"] * c["local_batch_tokens"] / replica.stages * pace
+    data_mbps = c["data_streamed"] * 8.0 * p["token_bytes"] * c["local_batch_tokens"] / replica.span * pace
     book(ledger, "wan", "data", up_mbps=0.0 * data_mbps, down_mbps=data_mbps)
     if mode == "datacenter":
         return
     several = xp.astype(replica.replicas > 1, xp.float64)
-    checkpoint_bits = several * 16.0 * c["params"] / replica.stages / at_least_one(xp, replica.replicas)
+    checkpoint_bits = several * 16.0 * c["params"] / replica.span / at_least_one(xp, replica.replicas)
     checkpoint_mbps = 1e-6 * checkpoint_bits / (3600.0 * p["remote_checkpoint_interval_hours"])
     book(ledger, "wan", "checkpoints", up_mbps=checkpoint_mbps, down_mbps=0.0 * checkpoint_mbps)
     rejoins = stops_per_hour(c, p) * (1.0 - p["hot_restart_fraction"]) * server_share(xp, c, p)

@@ -7,7 +7,7 @@ from typing import Any
 
 from thresher.arrays import Array, namespace
 from thresher.learning import data_efficiency as data
-from thresher.learning.accounts import Worth, worth
+from thresher.learning.accounts import Worth, dense_equivalent_params, worth
 from thresher.learning.loss_laws import LossLaw, loss_law
 from thresher.simulation import bookings
 from thresher.simulation.cost import Cost, chips_only_usd, run_cost
@@ -18,6 +18,9 @@ from thresher.training import compute, energy, failures
 from thresher.training.ledger import Ledger
 
 __all__ = ["MODES", "REASONS", "parameters", "quantities", "simulate"]
+
+STORED_TOPOLOGIES = ("relay", "gather")
+"""Topologies whose downloads leave a store that may charge for them."""
 
 MODES = ("flat", "hierarchical", "pipeline", "swarm", "datacenter")
 
@@ -81,7 +84,8 @@ def simulate(
     )
     ledger = bookings.node_ledger(xp, c)
     bookings.book_steady_flows(xp, ledger, c, p, mode=mode, replica=replica)
-    duty = p["duty_cap"] - xp.maximum(ledger.load("wan"), ledger.load("access"))
+    steady_load = xp.maximum(ledger.load("wan"), ledger.load("access"))
+    duty = p["duty_cap"] - steady_load
     cycle = outer_round(
         xp,
         c,
@@ -91,7 +95,7 @@ def simulate(
         replica=replica,
         wan=wan,
         regional=regional,
-        duty=xp.maximum(duty, 0.01 + 0.0 * duty),
+        steady_load=xp.minimum(steady_load, p["duty_cap"] - 0.01 + 0.0 * steady_load),
     )
     bookings.book_synchronisation(ledger, cycle, mode=mode)
     goodput = _goodput(
@@ -104,15 +108,24 @@ def simulate(
     )
     for factor in data_costs.values():
         effective = effective / factor
-    value = worth(c["params"], effective, law or loss_law("besiroglu_2024"))
+    equivalent = dense_equivalent_params(
+        c["params"], c["active_params"], total_exponent=p["dense_equivalent_total_exponent"]
+    )
+    value = worth(equivalent, effective, law or loss_law("besiroglu_2024"), active_params=c["active_params"])
     power_mw = _power_mw(c, p, mode)
-    usd = _cost(xp, c, p, mode, days, power_mw)
+    relayed_gb = cycle.received_bits / 8e9 * cycle.groups * 86400.0 * days / cycle.round.seconds
+    usd = _cost(xp, c, p, mode, days, power_mw, relayed_gb if topology in STORED_TOPOLOGIES else 0.0)
 
     out = {
         **_timing(c, replica, cycle, goodput),
         "tokens": tokens,
         "days": days,
         "flop": tokens * per_token * replica.replicas / cycle.counted,
+        "flop_with_recomputation": (1.0 + p["recomputed_share"])
+        * tokens
+        * per_token
+        * replica.replicas
+        / cycle.counted,
         **_worth_columns(c, tokens, effective, value, data_costs),
         **_money_columns(c, usd, power_mw, days),
         **_traffic(xp, ledger, cycle),
@@ -147,7 +160,7 @@ def _power_mw(c: Columns, p: Parameters, mode: str) -> Array:
     )
 
 
-def _cost(xp: Any, c: Columns, p: Parameters, mode: str, days: Array, power_mw: Array) -> Cost:
+def _cost(xp: Any, c: Columns, p: Parameters, mode: str, days: Array, power_mw: Array, relayed_gb: Array) -> Cost:
     chips = c["nodes"] * c["chips_per_node"]
     return run_cost(
         nodes=c["nodes"],
@@ -160,7 +173,7 @@ def _cost(xp: Any, c: Columns, p: Parameters, mode: str, days: Array, power_mw: 
         power_mw=power_mw,
         peak_it_kw=1e-3 * chips * c["chip_tdp_w"] * p["server_power_per_chip_power"],
         rate_mbps=xp.maximum(c["upload_mbps"], c["download_mbps"]),
-        relayed_gb=0.0,
+        relayed_gb=relayed_gb,
         p=p,
     )
 
@@ -248,7 +261,7 @@ def _goodput(
     if mode == "swarm":
         working = failures.availability(stops, outage, nodes_that_stop_together=1.0)
         return xp.where(replica.stages > 1, p["swarm_rebalancing_efficiency"] * working, working)
-    return failures.availability(stops, outage, nodes_that_stop_together=replica.stages)
+    return failures.availability(stops, outage, nodes_that_stop_together=replica.span)
 
 
 def _data_costs(

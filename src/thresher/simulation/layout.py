@@ -16,10 +16,12 @@ STAGED_MODES = ("pipeline", "swarm")
 class Replica(NamedTuple):
     """One replica: the nodes it spans, how many there are, its step, what crosses between its nodes, and what each holds.
 
-    ``step_seconds`` includes pipeline and expert traffic, ``compute_seconds`` does not; bits are per step, sent by one node.
+    ``span`` is the nodes of one replica, its stages times the nodes its experts are spread over. ``step_seconds`` includes
+    pipeline and expert traffic, ``compute_seconds`` does not; bits are per step, sent by one node.
     """
 
     stages: Array
+    span: Array
     replicas: Array
     step_seconds: Array
     compute_seconds: Array
@@ -55,15 +57,16 @@ def lay_out_replica(
     in_unit = c["sequence_tokens"] * memory.sequences_in_flight(
         unit_chips + 0.0 * batch, tensor_parallel_chips=p["tensor_parallel_chips"]
     )
-    automatic = xp.maximum(xp.floor(batch / in_unit), xp.ones_like(in_unit))
+    automatic = xp.maximum(xp.floor(batch / c["expert_parallel_nodes"] / in_unit), xp.ones_like(in_unit))
     micro = xp.where(xp.isnan(c["micro_batches"]), automatic, c["micro_batches"] + 0.0 * automatic)
-    micro_tokens = batch / micro
+    experts_over = c["expert_parallel_nodes"] + 0.0 * micro
+    micro_tokens = batch / micro / experts_over
     activations = {name: p[name] for name in ("checkpoint_bytes_per_activation", "working_bytes_per_activation")}
     fit = {
-        "params": c["params"],
+        "params": c["params"] / c["expert_parallel_nodes"],
         "state_bytes_per_param": c["state_bytes_per_param"],
         "outer_gb": memory.outer_state_gb(
-            c["params"],
+            c["params"] / c["expert_parallel_nodes"],
             replicated=0.0 if one_site else 1.0,
             error_feedback=c["error_feedback"],
             outer_bytes_per_param=p["outer_bytes_per_param"],
@@ -92,7 +95,9 @@ def lay_out_replica(
     finite = xp.where(xp.isfinite(stages), stages, 1.0)
     rate = 1e12 * c["chip_tflops"] * unit_chips
     occupied = xp.minimum(micro_tokens / in_unit, xp.ones_like(micro_tokens))
-    ideal = compute.step_seconds(batch, per_token, peak_flop_per_second=rate * finite * occupied, mfu=mfu)
+    ideal = compute.step_seconds(
+        batch, per_token, peak_flop_per_second=rate * finite * experts_over * occupied, mfu=mfu
+    )
     busy = xp.where(xp.isnan(c["compute_seconds_per_step"]), ideal, c["compute_seconds_per_step"] + 0.0 * ideal)
     if mode in STAGED_MODES:
         bits = batch * shape.hidden * 16.0 / c["activation_compression"]
@@ -113,15 +118,24 @@ def lay_out_replica(
     routed = experts.expert_all_to_all(
         layers=shape.layers,
         hidden=shape.hidden,
-        tokens=batch / finite,
+        tokens=batch / finite / experts_over,
         experts_per_token=c["experts_per_token"],
-        nodes=c["expert_parallel_nodes"] + 0.0 * finite,
+        nodes=experts_over,
         bytes_per_activation=2.0,
         up_seconds_per_bit=stage_path.up_seconds_per_bit,
         down_seconds_per_bit=stage_path.down_seconds_per_bit,
         round_trip_seconds=stage_path.round_trip_seconds,
     )
-    replicas = xp.ones_like(finite) if one_site else xp.floor(c["nodes"] / finite)
+    replicas = xp.ones_like(finite) if one_site else xp.floor(c["nodes"] / (finite * experts_over))
     return Replica(
-        stages, replicas, seconds + routed.seconds, busy, stage_bits, routed.bits_each_way, in_flight, node, mfu
+        stages,
+        stages * experts_over,
+        replicas,
+        seconds + routed.seconds,
+        busy,
+        stage_bits,
+        routed.bits_each_way,
+        in_flight,
+        node,
+        mfu,
     )

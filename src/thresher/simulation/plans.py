@@ -231,14 +231,17 @@ def simulate_plan(plan: Mapping[str, Value], where: str = "plan") -> dict[str, A
 
     columns = {name: np.asarray([value]) for name, value in plan_columns(plan, where).items()}
     mode = str(plan["mode"])
-    out = default.simulate(
-        columns, default.parameters(), mode=mode, topology=str(plan["topology"]), schedule=str(plan["schedule"])
-    )
+    with np.errstate(all="ignore"):  # a plan that cannot run divides by zero; it is refused below
+        out = default.simulate(
+            columns, default.parameters(), mode=mode, topology=str(plan["topology"]), schedule=str(plan["schedule"])
+        )
     outcome = {name: float(value[0]) for name, value in out.items()}
     if not outcome.pop("feasible"):
         raise InfeasiblePlanError(f"{where}: {_why_infeasible(outcome)}")
     del outcome["reason"]
-    horizon = plan_horizon(mode, str(plan["precision"]), outcome, {name: float(value[0]) for name, value in columns.items()})
+    horizon = plan_horizon(
+        mode, str(plan["precision"]), outcome, {name: float(value[0]) for name, value in columns.items()}
+    )
     return {
         **outcome,
         "evidence": [row.line for row in horizon],

@@ -52,16 +52,21 @@ def outer_round(
     replica: Replica,
     wan: sync.Path,
     regional: sync.Path,
-    duty: Array,
+    steady_load: Array,
 ) -> Cycle:
-    """The outer round: automatic inner steps, synchronisations of one or two tiers, blocking or overlapped."""
+    """The outer round: automatic inner steps, synchronisations of one or two tiers, blocking or overlapped.
+
+    ``steady_load`` is the share of the links that other flows take: a blocking synchronisation has the rest, an overlapped one
+    what the duty cap leaves.
+    """
+    duty = p["duty_cap"] - steady_load
     members = at_least_one(xp, replica.replicas)
     largest = expected_largest_normal(members)
     step = replica.step_seconds * (1.0 + p["compute_time_spread"] * largest)
     if mode == "datacenter":
         one, none = xp.ones_like(members), 0.0 * step
         return Cycle(one, one, sync.Round(step, none, none), step, none, none, none, none, none, one, one)
-    shard = c["params"] / xp.where(xp.isfinite(replica.stages), replica.stages, 1.0)
+    shard = c["params"] / xp.where(xp.isfinite(replica.span), replica.span, 1.0)
     slowest = 1.0 + p["link_time_spread"] * largest
 
     def exchange(count: Array, bits: Array, path: sync.Path, at_once: Array = 1.0) -> tuple[sync.Exchange, Array]:
@@ -76,7 +81,7 @@ def outer_round(
     else:
         tiers = _one_tier(xp, c, p, exchange, members, payload, step, duty, wan)
     busy = tiers.inner_steps * tiers.outer_every * step
-    blocking = sync.blocking_round(busy, tiers.sync_seconds)
+    blocking = sync.blocking_round(busy, tiers.sync_seconds / (1.0 - steady_load))
     overlapped = sync.overlapped_round(busy, tiers.sync_seconds, fragments=c["fragments"], duty_cap=duty)
     overlap = c["overlap"] > 0
     chosen = sync.Round(*(xp.where(overlap, b, a) for a, b in zip(blocking, overlapped, strict=True)))

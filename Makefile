@@ -1,0 +1,49 @@
+# Everything a newcomer needs: each target sets up what it uses. PYTHON is any Python from 3.11 on.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: assess test lint bench docs validate lock clean
+
+assess: $(VENV)/.run                     ## can a prohibited run hide below the draft agreement?
+	$(BIN)/thresher assess miri-2025
+
+validate: $(VENV)/.run                   ## prediction beside measurement
+	$(BIN)/thresher validate --all-rows
+
+test: $(VENV)/.develop                   ## the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.develop                   ## style, types and architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.develop                  ## the benchmarks of docs/performance.md
+	$(BIN)/python -m pytest benchmarks --benchmark-only -o addopts= --benchmark-columns=min,median,rounds
+	$(BIN)/python benchmarks/whole_commands.py $(BIN)
+
+docs: $(VENV)/.docs                      ## the documentation, into docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+$(VENV)/.run: pyproject.toml requirements.lock
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Thresher needs Python 3.11 or later; set PYTHON=...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable .
+	touch $@
+
+$(VENV)/.develop: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[test,lint]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[docs]"
+	touch $@
+
+lock:                                    ## refresh requirements.lock (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal \
+	    --python-version 3.11 --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) docs/_build docs/_generated reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
