@@ -43,7 +43,7 @@ $(VENV)/.docs: $(VENV)/.run
 
 lock:                                    ## refresh requirements.lock (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal \
-	    --python-version 3.11 --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
+	    --python-version 3.11 --no-header --upgrade --quiet --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) docs/_build docs/_generated reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -173,15 +173,16 @@ def test_a_mixture_of_experts_costs_its_active_and_is_worth_more():
     assert large["loss"] < mixture["loss"] < small["loss"]
 
 
-def test_experts_spread_over_slow_links_take_days_a_step():
+def test_experts_spread_over_slow_links_overbook_them():
+    """Routing tokens to experts on other nodes fills a slow link all the time; on fast ones it can run."""
     document = plan_with(
-        topology="relay", params=600e9, active_params=40e9, experts_per_token=8, nodes=64, tokens=1e10,
+        topology="relay", params=500e9, active_params=40e9, experts_per_token=8, nodes=64, tokens=1e10,
         compute_seconds_per_step=None, expert_parallel_nodes=8,
     )  # fmt: skip
-    out = run(document)
-    assert out["feasible"] == 1
-    assert out["step_seconds"] > 86400
-    assert out["replicas"] == 8
+    assert run(document)["reason"] == 4
+    fast = run(document, upload_mbps=1e7, download_mbps=1e7, regional_mbps=1e7, round_trip_ms=0.1)
+    assert fast["feasible"] == 1
+    assert fast["replicas"] == 8
 
 
 def test_failures_cost_a_pipeline_more_than_lone_replicas():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -440,10 +441,11 @@ def _progress(message: str) -> None:
 
 
 def _console() -> Any:
-    """A console as wide as the terminal; a pipe or a file gets lines wide enough that nothing is cut."""
+    """A console as wide as the terminal; a pipe or a file gets wide lines, so that nothing is cut."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    stated = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if stated else PIPE_WIDTH)
 
 
 def _emit(json_file: str | None, data: Any) -> bool:

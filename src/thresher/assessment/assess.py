@@ -55,6 +55,7 @@ class GoalAnswer:
     plan: AdversaryPlan | None
     why_not: str
     by_mode: Mapping[str, AdversaryPlan]
+    by_precision: Mapping[str, AdversaryPlan]
     clauses: tuple[ClauseMargin, ...]
     run_status: tuple[RunStatus, ...]
     declared: AdversaryPlan | None
@@ -227,17 +228,14 @@ def _answer_goal(arena: Arena, goal: Goal) -> GoalAnswer:
         goal.budget_usd,
         plan,
         reply.why,
-        dict(sorted(reply.by_mode.items(), key=lambda item: _order(goal, item[1]))),
+        reply.by_mode,
+        reply.by_precision,
         _margins(arena, reply),
         _run_status(arena.regime, plan),
         declared,
         explain_capability(plan) if plan else None,
         explain_cost(plan) if plan else None,
     )
-
-
-def _order(goal: Goal, plan: AdversaryPlan) -> float:
-    return plan.outcome["cost_usd"] if goal.budget_usd is None else -plan.outcome["flop_quality"]
 
 
 def _margins(arena: Arena, reply: Reply) -> tuple[ClauseMargin, ...]:
@@ -312,5 +310,6 @@ def _answer_data(item: GoalAnswer) -> dict[str, object]:
         "declared_datacentre": item.declared,
         "cost_ratio_to_declared": item.cost_ratio,
         "best_by_mode": item.by_mode,
+        "best_by_number_format": item.by_precision,
         "explanations": {"capability": item.capability, "cost": item.cost},
     }

@@ -44,9 +44,12 @@ def print_assessment(assessment: Assessment, console: Console) -> None:
     missed = [f"{say.goal(item)}: {item.why_not}." for item in assessment.answers if item.plan is None]
     if missed:
         paragraph("Out of reach", *missed)
-    by_mode = [say.modes_line(item) for item in assessment.answers if len(item.by_mode) > 1]
+    by_mode = [say.best_of_each(item, item.by_mode) for item in assessment.answers if len(item.by_mode) > 1]
     if by_mode:
         paragraph("Best of each mode", *by_mode)
+    formats = [say.best_of_each(item, item.by_precision) for item in assessment.answers if len(item.by_precision) > 1]
+    if formats:
+        paragraph("Best of each number format", *formats)
     main = say.main_answer(assessment)
     paragraph(
         "The memory of a node and the size of a model", " ".join(say.memory_lines(assessment, [main] if main else []))

@@ -36,6 +36,8 @@ AXES: Mapping[str, str] = {
     "bits_per_param": "update compression",
     "stages": "pipeline stages",
     "activation_compression": "activation compression",
+    "params_in_fp8": "model parameters in FP8",
+    "params_in_fp4": "model parameters in FP4",
     "one_site_params": "model parameters, one site",
     "one_site_tokens": "training tokens, one site",
 }
@@ -311,7 +313,14 @@ def headline(assessment: Assessment) -> list[str]:
     if answer.plan is None:
         return sentences
     sentences += [
-        text for text in (nearest_sentence(answer), run_sentence(answer), evidence_sentence(answer.plan)) if text
+        text
+        for text in (
+            nearest_sentence(answer),
+            run_sentence(answer),
+            evidence_sentence(answer.plan),
+            without_fp4(answer),
+        )
+        if text
     ]
     return sentences
 
@@ -408,14 +417,27 @@ def legal_lines(regime: Regime, answer: GoalAnswer) -> list[str]:
     return lines or ["The rule has no clause on training runs."]
 
 
-def modes_line(answer: GoalAnswer) -> str:
-    """The best of each mode in a line, cheapest or most capable first."""
+def best_of_each(answer: GoalAnswer, plans: Mapping[str, AdversaryPlan]) -> str:
+    """The best of each mode or number format in a line, cheapest or most capable first."""
     by_budget = answer.target_flop_quality is None
     found = [
-        f"{mode} {flop(best.outcome['flop_quality']) + ' FLOP' if by_budget else dollars(best.outcome['cost_usd'])}"
-        for mode, best in answer.by_mode.items()
+        f"{kind} {flop(best.outcome['flop_quality']) + ' FLOP' if by_budget else dollars(best.outcome['cost_usd'])}"
+        for kind, best in plans.items()
     ]
     return f"{goal(answer)}: {', '.join(found)}"
+
+
+def without_fp4(answer: GoalAnswer) -> str:
+    """What the answer is without FP4, whose training at scale is unproven; nothing to say where another format wins."""
+    others = [plan for precision, plan in answer.by_precision.items() if precision != "fp4"]
+    if answer.plan is None or answer.plan.precision != "fp4" or not others:
+        return ""
+    best = others[0]
+    if answer.target_flop_quality is None:
+        return (
+            f"Without FP4 the most is {flop(best.outcome['flop_quality'])} FLOP ({hardware(best)}, {best.precision})."
+        )
+    return f"Without FP4 the cheapest costs {dollars(best.outcome['cost_usd'])} ({hardware(best)}, {best.precision})."
 
 
 def largest_model(params: float) -> str:

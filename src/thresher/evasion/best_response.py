@@ -51,11 +51,12 @@ class AdversaryPlan:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to one goal: the best plan, the best of each mode, or why there is none."""
+    """The answer to one goal: the best plan, the best of each mode and of each number format, or why there is none."""
 
     goal: Goal
     plan: AdversaryPlan | None
     by_mode: Mapping[str, AdversaryPlan]
+    by_precision: Mapping[str, AdversaryPlan]
     why: str
 
 
@@ -150,19 +151,27 @@ def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[
     """
     pool = (arena.declared,) if declared else arena.unseen
     keep = settings()["refine"]["seeds"]
-    by_mode: dict[str, Best] = {}
-    for evaluated in pool:
-        if found := refine(best_on_grid(evaluated, goal, keep), goal, arena.parameters):
-            by_mode[evaluated.setting.mode] = found[0]
-    for seed in seeds:
-        mode = seed.setting.mode
-        if mode not in by_mode or seed.score < by_mode[mode].score:
-            by_mode[mode] = seed
-    if not by_mode:
-        return Reply(goal, None, {}, _why_not(arena, goal, pool))
-    plans = {mode: describe(best, arena.parameters) for mode, best in by_mode.items()}
-    winner = min(by_mode.values(), key=lambda best: best.score)
-    return Reply(goal, plans[winner.setting.mode], plans, "")
+    found = [plan for evaluated in pool for plan in refine(best_on_grid(evaluated, goal, keep), goal, arena.parameters)]
+    found = sorted([*found, *seeds], key=lambda plan: plan.score)
+    if not found:
+        return Reply(goal, None, {}, {}, _why_not(arena, goal, pool))
+    by_mode = _first_by(found, lambda plan: plan.setting.mode)
+    by_precision = _first_by(found, lambda plan: plan.precision)
+    return Reply(
+        goal,
+        describe(found[0], arena.parameters),
+        {mode: describe(plan, arena.parameters) for mode, plan in by_mode.items()},
+        {precision: describe(plan, arena.parameters) for precision, plan in by_precision.items()},
+        "",
+    )
+
+
+def _first_by(plans: Sequence[Best], key: Callable[[Best], str]) -> dict[str, Best]:
+    """The first plan of each kind, in order."""
+    first: dict[str, Best] = {}
+    for plan in plans:
+        first.setdefault(key(plan), plan)
+    return first
 
 
 def describe(best: Best, parameters: Mapping[str, float]) -> AdversaryPlan:

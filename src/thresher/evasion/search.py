@@ -53,6 +53,11 @@ class Best:
     choices: dict[str, float]
     score: float
 
+    @property
+    def precision(self) -> str:
+        """The number format of its hardware."""
+        return self.setting.hardware[int(self.choices["hardware"])].precision
+
 
 def evaluate(
     setting: Setting, choices: Choices, parameters: Mapping[str, float], workers: int | None = None
@@ -117,20 +122,28 @@ def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
 def refine(starts: Sequence[Best], goal: Goal, parameters: Mapping[str, float]) -> list[Best]:
     """Improve plans of one mode off the grid, best first; none gets worse.
 
-    A pattern search: every plan moves along one choice at a time, and along fixed random combinations of all, by steps that shrink;
-    each move is tried over a range of node counts, and all plans are evaluated together. The few best then go through it again.
-    The landscape is jagged (whole nodes, whole stages), so this finds a good plan, not provably the best: see docs/validation.md.
+    A pattern search: every plan moves along one choice at a time, and along fixed random combinations of all, by steps that
+    shrink; each move is tried over a range of node counts, and all plans are evaluated together. The few best of each number
+    format then go through it again. The landscape is jagged (whole nodes, whole stages), so this finds a good plan, not
+    provably the best; see docs/validation.md.
     """
     s = settings()["refine"]
     best = list(starts)
-    for stage, keep in (("first", len(best)), ("last", s["finalists"])):
-        best = sorted(best, key=lambda plan: plan.score)[:keep]
+    for stage in ("first", "last"):
+        best = best if stage == "first" else _finalists(best, s["finalists"])
         step = s[stage]["step"]
         for turn in range(s[stage]["rounds"]):
             best = _improve(best, _moves(best, step, turn), step, goal, parameters)
             step *= s[stage]["shrink"]
     best = [_least_nodes(plan, goal, parameters) for plan in best]
     return sorted(best, key=lambda plan: plan.score)
+
+
+def _finalists(plans: Sequence[Best], keep: int) -> list[Best]:
+    """The ``keep`` best plans of each number format, so that an answer can say what each format costs."""
+    ranked = sorted(plans, key=lambda plan: plan.score)
+    formats = {plan.precision for plan in ranked}
+    return [plan for one in sorted(formats) for plan in [p for p in ranked if p.precision == one][:keep]]
 
 
 def _moves(best: Sequence[Best], step: float, turn: int) -> dict[str, np.ndarray]:
