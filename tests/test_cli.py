@@ -103,7 +103,16 @@ def test_catalog_lists_and_filters(thresher):
     assert {row["chip"] for row in rows} == {"MI325X", "MI350X", "MI355X"}
     assert "study" in thresher("catalog", "networks").stdout
     assert "DGX H100" in thresher("catalog", "systems").stdout
-    assert thresher("catalog", "tables").exit_code == 0
+    assert "measured_wan_rounds" in thresher("catalog", "tables").stdout
+    assert "INTELLECT-1 USA" in thresher("catalog", "runs").stdout
+    assert len(json.loads(thresher("catalog", "measured_utilisation", "--json", "-").stdout)) == 10
+
+
+def test_validate_prints_prediction_beside_measurement(thresher):
+    summary = thresher("validate").stdout
+    assert "measured_utilisation" in summary
+    rows = thresher("validate", "--table", "diloco_quality", "--all-rows").stdout
+    assert "predicted" in rows
 
 
 def test_assess_prints_a_table_and_writes_a_report_and_a_result(thresher, tmp_path):
@@ -179,6 +188,7 @@ def test_the_studys_own_assessment(thresher):
         (("classify", "clusters.csv", "--regime", "nothing"), "nothing"),
         (("regime", "lint", "absent.yaml"), "absent.yaml"),
         (("catalog", "chips", "--at-least", "memory=80"), "memory"),
+        (("catalog", "chipz"), "chipz"),
         (("catalog", "chips", "--at-least", "memory_gb"), "COLUMN=NUMBER"),
         (("validate", "--table", "moon"), "moon"),
         (("validate", "--rows", "clusters.csv"), "--table"),

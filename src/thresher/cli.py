@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 PIPE_WIDTH = 160
+CHIP_COLUMNS = (
+    "chip", "kind", "fp16_tflops", "fp8_tflops", "tpp", "memory_gb", "memory_type", "tdp_w", "price_usd", "price_date",
+)  # fmt: skip
 WHOLE_BELOW = 1e7
 """Whole numbers below this are printed digit by digit."""
 JSON_HELP = "Write the result as JSON to FILE; - for standard output, which then holds the JSON alone."
@@ -309,9 +312,10 @@ def regime_schema(json_file: str | None) -> None:
         "thresher catalog chips --maker NVIDIA --memory-kind HBM",
         "thresher catalog chips --at-least memory_gb=100 --at-most price_usd=20000",
         "thresher catalog networks --json -",
+        "thresher catalog measured_utilisation",
     )
 )
-@click.argument("what", type=click.Choice(["chips", "networks", "systems", "tables"]), default="chips")
+@click.argument("what", default="chips")
 @click.option("--maker", help="Only chips of this maker.")
 @click.option("--kind", help="Only chips of this kind (datacentre, workstation, consumer, ...).")
 @click.option("--generation", help="Only chips of this architecture family.")
@@ -329,10 +333,13 @@ def catalog(
     at_most: tuple[str, ...],
     json_file: str | None,
 ) -> None:
-    """List and filter what exists: chips, network profiles, reference systems, measured tables."""
+    """List and filter what exists.
+
+    WHAT is chips (the default), networks, systems, runs, tables, or the name of one of the tables.
+    """
     from dataclasses import asdict
 
-    from thresher.catalog import filter_chips, networks, reference_systems, table_names
+    from thresher.catalog import filter_chips, networks, reference_systems, table, table_names
 
     if what == "chips":
         chosen = filter_chips(
@@ -344,27 +351,19 @@ def catalog(
             at_most=_bounds(at_most, "--at-most"),
         )
         rows: list[Mapping[str, Any]] = [asdict(item) for item in chosen]
-        shown: tuple[str, ...] = (
-            "chip",
-            "kind",
-            "fp16_tflops",
-            "fp8_tflops",
-            "tpp",
-            "memory_gb",
-            "memory_type",
-            "tdp_w",
-            "price_usd",
-            "price_date",
-        )
+        shown: Sequence[str] = CHIP_COLUMNS
     elif what == "networks":
         rows = [asdict(item) for item in networks().values()]
         shown = ("network", "name", "upload_mbps", "download_mbps", "round_trip_ms", "regional_mbps")
     elif what == "systems":
         rows = [asdict(item) for item in reference_systems()]
         shown = ("system", "category", "chip", "count", "memory_gb", "h100_equivalents")
-    else:
+    elif what == "tables":
         rows = [{"table": name} for name in table_names()]
         shown = ("table",)
+    else:
+        rows = list(table("real_runs" if what == "runs" else what))
+        shown = list(rows[0])
     if not _emit(json_file, rows):
         _print_table(shown, [tuple(_cell(row[name]) for name in shown) for row in rows])
 
@@ -383,7 +382,7 @@ def catalog(
 @json_option
 def validate(tables: tuple[str, ...], rows_file: Path | None, all_rows: bool, json_file: str | None) -> None:
     """Print prediction beside measurement for everything in the catalog."""
-    from thresher.validation import as_json
+    from thresher.validation import as_json, summary_lines
     from thresher.validation import validate as run
 
     if rows_file is not None and len(tables) != 1:
@@ -391,26 +390,20 @@ def validate(tables: tuple[str, ...], rows_file: Path | None, all_rows: bool, js
     comparisons = run(tables or None, rows={tables[0]: rows_file} if rows_file else None)
     if _emit(json_file, as_json(comparisons)):
         return
+    for comparison in comparisons if all_rows or rows_file else ():
+        rows = [
+            (row.label, _cell(row.predicted), _cell(row.measured), _percent(row.relative_error), _cell(row.baseline))
+            for row in comparison.rows
+        ]
+        title = f"{comparison.table}: {comparison.what}, {comparison.unit}"
+        _print_table(("row", "predicted", "measured", "error", "baseline"), rows, title=title)
+    _print_table(
+        ("table", "quantity", "rows", "median error", "published calculator"),
+        summary_lines(comparisons),
+        title="Median absolute relative error, prediction against measurement",
+    )
     for comparison in comparisons:
-        click.echo(f"\n{comparison.table}: {comparison.what}, {comparison.unit}")
-        if all_rows or rows_file:
-            _print_table(
-                ("row", "predicted", "measured", "error", "baseline"),
-                [
-                    (
-                        row.label,
-                        _cell(row.predicted),
-                        _cell(row.measured),
-                        f"{row.relative_error:+.1%}",
-                        _cell(row.baseline),
-                    )
-                    for row in comparison.rows
-                ],
-            )
-        click.echo(
-            f"  median absolute relative error {comparison.median_absolute_relative_error:.1%} over {len(comparison.rows)} rows"
-        )
-        click.echo(f"  {comparison.note}")
+        click.echo(f"\n{comparison.table}, {comparison.what}: {comparison.note}")
 
 
 def _assess_published(regime: str, targets: Sequence[float], chips: Sequence[str], json_file: str | None) -> None:
@@ -489,6 +482,10 @@ def _print_outcome(outcome: Mapping[str, Any], title: str) -> None:
         click.echo("evidence")
         for line in lines:
             click.echo(f"  {line}")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:+.1%}"
 
 
 def _bounds(texts: Sequence[str], option: str) -> dict[str, float]:
