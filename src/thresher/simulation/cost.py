@@ -88,5 +88,6 @@ def run_cost(
         network=network,
         hosting=peak_it_kw * p["colocation_usd_per_kw_month"] * months + setup,
         power=power_mw * 1e3 * HOURS_PER_DAY * days * tariff,
-        people=(p["people_core_team"] + technicians) * p["staff_usd_per_person_year"] * years,
+        people=years
+        * (p["people_core_team"] * p["staff_usd_per_person_year"] + technicians * p["technician_usd_per_person_year"]),
     )
