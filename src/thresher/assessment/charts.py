@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thresher.assessment import formats
 from thresher.assessment import wording as say
 from thresher.assessment.assess import Assessment, GoalAnswer
 
@@ -112,7 +113,7 @@ def _least_cost(assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart 
                     *point, marker, color=fill, markeredgecolor=INK, markeredgewidth=1.5, markersize=6.5, zorder=5
                 )
                 axes.annotate(
-                    say.dollars(point[1]), point, xytext=offset, textcoords="offset points", fontweight="bold", zorder=6,
+                    formats.dollars(point[1]), point, xytext=offset, textcoords="offset points", fontweight="bold", zorder=6,
                     ha="right" if fill == "white" else "center",
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
                 )  # fmt: skip
@@ -125,8 +126,8 @@ def _least_cost(assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart 
             shown = [c.cost_usd[np.isfinite(c.cost_usd) & (c.flop_quality >= min(targets) / 30)] for c in curves]
             costs = np.concatenate([*shown, [item.plan.outcome["cost_usd"] for item in reached if item.plan]])
             axes.set_ylim(costs.min() / 2, costs.max() * 2.2)
-        _tick(axes.yaxis, say.round_dollars)
-        _tick(axes.xaxis, say.round_flop)
+        _tick(axes.yaxis, formats.round_dollars)
+        _tick(axes.xaxis, formats.round_flop)
         axes.legend(loc="upper left")
 
     points = "; points are the chosen plans (rings) and the declared datacentre (squares), refined off it and so below"
@@ -167,7 +168,7 @@ def _cost_parts(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart
                     )
                     left += value
                 axes.text(
-                    left + 0.012 * most, row, say.dollars(plan.outcome["cost_usd"]), va="center", fontweight="bold"
+                    left + 0.012 * most, row, formats.dollars(plan.outcome["cost_usd"]), va="center", fontweight="bold"
                 )
             axes.set_yticks(range(len(bars)), [name for name, _ in bars])
             axes.set_xlim(0, 1.18 * most)
@@ -199,7 +200,7 @@ def _money(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
 
     axis.set_major_locator(MaxNLocator(5))
-    axis.set_major_formatter(FuncFormatter(lambda value, _at: say.round_dollars(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _at: formats.round_dollars(value)))
 
 
 def _evidence(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
@@ -263,7 +264,7 @@ def _margins(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | 
             axes.barh(row, clause.share, color=BLUE, height=0.7)
             inside = clause.share > ROOM_FOR_LABEL
             axes.text(
-                clause.share + (-0.01 if inside else 0.01), row, say.percent(clause.share), va="center", fontweight="bold",
+                clause.share + (-0.01 if inside else 0.01), row, formats.percent(clause.share), va="center", fontweight="bold",
                 ha="right" if inside else "left", color="white" if inside else INK,
             )  # fmt: skip
         axes.axvline(1, color=INK, linewidth=1.4)
@@ -273,7 +274,7 @@ def _margins(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | 
         axes.set_yticks(range(len(rows)), [f"{clause.id}, {say.goal(answer)}" for _, answer, clause in rows])
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_formatter(lambda value, _at: say.percent(value))
+        axes.xaxis.set_major_formatter(lambda value, _at: formats.percent(value))
         axes.set_xlabel("share of the clause's line that one node of the plan reaches")
 
     caption = "How near each clause on hardware comes to covering one node of the chosen plan; at 100% or just above, it would."

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from thresher.assessment import formats
 from thresher.assessment import wording as say
 from thresher.assessment.assess import Assessment
 from thresher.assessment.charts import charts
@@ -32,6 +33,7 @@ def html_report(assessment: Assessment) -> str:
         a=assessment,
         regime=assessment.regime,
         say=say,
+        formats=formats,
         charts=charts(assessment),
         table=_table(assessment),
         main=say.main_answer(assessment),

@@ -11,6 +11,8 @@ from thresher.training import synchronisation as sync
 from thresher.training.utilisation import default_mfu
 
 STAGED_MODES = ("pipeline", "swarm")
+BF16_BITS = 16.0
+"""Activations are sent as bf16 before compression."""
 
 
 class Replica(NamedTuple):
@@ -32,6 +34,15 @@ class Replica(NamedTuple):
     mfu: Array
 
 
+class Batching(NamedTuple):
+    """How a step's batch passes through a unit of chips: micro-batches, their tokens on one node, and the tokens that fill it."""
+
+    micro_batches: Array
+    micro_tokens: Array
+    filling_tokens: Array
+    experts_over: Array
+
+
 def lay_out_replica(
     xp: Any,
     c: Columns,
@@ -46,96 +57,129 @@ def lay_out_replica(
     """How a replica is laid out over nodes, and how long its inner step takes."""
     one_site = mode == "datacenter"
     unit_chips = c["chips_per_node"] * (c["nodes"] if one_site else 1.0)
-    unit_memory_gb = unit_chips * c["chip_memory_gb"]
-    wanted_mfu = default_mfu(
-        generation_factor=c["chip_mfu_factor"],
-        chips=unit_chips,
-        **{name: p[name] for name in ("small_unit_mfu", "decline_exponent", "saturation_chips", "highest_seen_mfu")},
+    utilisation = ("small_unit_mfu", "decline_exponent", "saturation_chips", "highest_seen_mfu")
+    usual_mfu = default_mfu(
+        generation_factor=c["chip_mfu_factor"], chips=unit_chips, **{name: p[name] for name in utilisation}
     )
-    mfu = xp.where(xp.isnan(c["mfu"]), wanted_mfu, c["mfu"] + 0.0 * wanted_mfu)
-    batch = c["local_batch_tokens"]
-    in_unit = c["sequence_tokens"] * memory.sequences_in_flight(
-        unit_chips + 0.0 * batch, tensor_parallel_chips=p["tensor_parallel_chips"]
-    )
-    automatic = xp.maximum(xp.floor(batch / c["expert_parallel_nodes"] / in_unit), xp.ones_like(in_unit))
-    micro = xp.where(xp.isnan(c["micro_batches"]), automatic, c["micro_batches"] + 0.0 * automatic)
-    experts_over = c["expert_parallel_nodes"] + 0.0 * micro
-    micro_tokens = batch / micro / experts_over
-    activations = {name: p[name] for name in ("checkpoint_bytes_per_activation", "working_bytes_per_activation")}
-    fit = {
-        "params": c["params"] / c["expert_parallel_nodes"],
-        "state_bytes_per_param": c["state_bytes_per_param"],
-        "outer_gb": memory.outer_state_gb(
-            c["params"] / c["expert_parallel_nodes"],
-            replicated=0.0 if one_site else 1.0,
-            error_feedback=c["error_feedback"],
-            outer_bytes_per_param=p["outer_bytes_per_param"],
-            error_feedback_bytes_per_param=p["error_feedback_bytes_per_param"],
-        ),
-        "outer_on_chips": c["outer_state_on_chips"],
-        "memory_gb": unit_memory_gb,
-        "usable_memory_fraction": p["usable_memory_fraction"],
-    }
-    if mode in STAGED_MODES:
-        # The fewest stages by state alone bound the activations from above; then the stages that hold both.
-        first = memory.least_stages(activations_gb=0.0 * in_unit, **fit)
-        chunks = c["pipeline_chunks"]
-        held = pipeline.micro_batches_in_flight(schedule, xp.maximum(first, xp.full_like(first, 2.0)), micro, chunks)
-        per_node = memory.activation_gb(shape, micro_tokens, layers_share=held / first, **activations)
-        least = memory.least_stages(activations_gb=per_node, **fit)
-        stages = xp.where(xp.isnan(c["stages"]), least, c["stages"] + 0.0 * least)
-        held = pipeline.micro_batches_in_flight(schedule, stages, micro, chunks)
-        held_gb = memory.activation_gb(
-            shape, micro_tokens, layers_share=xp.where(stages > 1, held, 1.0) / stages, **activations
-        )
-    else:
-        stages = xp.ones_like(micro)
-        held_gb = memory.activation_gb(shape, micro_tokens, layers_share=1.0, **activations)
-    node = memory.node_memory(stages=stages, activations_gb=held_gb, **fit)
+    mfu = xp.where(xp.isnan(c["mfu"]), usual_mfu, c["mfu"] + 0.0 * usual_mfu)
+    batching = _batching(xp, c, p, unit_chips)
+    stages, node = _hold(xp, c, p, shape=shape, mode=mode, schedule=schedule, batching=batching, unit_chips=unit_chips)
     finite = xp.where(xp.isfinite(stages), stages, 1.0)
-    rate = 1e12 * c["chip_tflops"] * unit_chips
-    occupied = xp.minimum(micro_tokens / in_unit, xp.ones_like(micro_tokens))
+    span = finite * batching.experts_over
+    occupied = xp.minimum(batching.micro_tokens / batching.filling_tokens, xp.ones_like(finite))
     ideal = compute.step_seconds(
-        batch, per_token, peak_flop_per_second=rate * finite * experts_over * occupied, mfu=mfu
+        c["local_batch_tokens"],
+        per_token,
+        peak_flop_per_second=1e12 * c["chip_tflops"] * unit_chips * span * occupied,
+        mfu=mfu,
     )
     busy = xp.where(xp.isnan(c["compute_seconds_per_step"]), ideal, c["compute_seconds_per_step"] + 0.0 * ideal)
-    if mode in STAGED_MODES:
-        bits = batch * shape.hidden * 16.0 / c["activation_compression"]
-        step = pipeline.pipeline_step(
-            schedule=schedule,
-            stages=finite,
-            micro_batches=micro,
-            chunks=c["pipeline_chunks"] + 0.0 * micro,
-            compute_seconds=busy,
-            activation_bits=bits,
-            up_seconds_per_bit=stage_path.up_seconds_per_bit,
-            down_seconds_per_bit=stage_path.down_seconds_per_bit,
-            round_trip_seconds=stage_path.round_trip_seconds,
-        )
-        seconds, stage_bits, in_flight = step.seconds, step.bits_each_way, step.in_flight
-    else:
-        seconds, stage_bits, in_flight = busy, 0.0 * busy, micro
+    step = _step(c, shape, mode=mode, schedule=schedule, stages=finite, batching=batching, busy=busy, path=stage_path)
     routed = experts.expert_all_to_all(
         layers=shape.layers,
         hidden=shape.hidden,
-        tokens=batch / finite / experts_over,
+        tokens=c["local_batch_tokens"] / span,
         experts_per_token=c["experts_per_token"],
-        nodes=experts_over,
+        nodes=batching.experts_over,
         bytes_per_activation=2.0,
         up_seconds_per_bit=stage_path.up_seconds_per_bit,
         down_seconds_per_bit=stage_path.down_seconds_per_bit,
         round_trip_seconds=stage_path.round_trip_seconds,
     )
-    replicas = xp.ones_like(finite) if one_site else xp.floor(c["nodes"] / (finite * experts_over))
     return Replica(
-        stages,
-        stages * experts_over,
-        replicas,
-        seconds + routed.seconds,
-        busy,
-        stage_bits,
-        routed.bits_each_way,
-        in_flight,
-        node,
-        mfu,
+        stages=stages,
+        span=stages * batching.experts_over,
+        replicas=xp.ones_like(finite) if one_site else xp.floor(c["nodes"] / span),
+        step_seconds=step.seconds + routed.seconds,
+        compute_seconds=busy,
+        stage_bits=step.bits_each_way,
+        expert_bits=routed.bits_each_way,
+        in_flight=step.in_flight,
+        node=node,
+        mfu=mfu,
+    )
+
+
+def _batching(xp: Any, c: Columns, p: Parameters, unit_chips: Array) -> Batching:
+    """Micro-batches as stated, or as many as still fill every group of tensor-parallel chips with a sequence."""
+    over = c["expert_parallel_nodes"] + 0.0 * c["local_batch_tokens"]
+    groups = memory.sequences_in_flight(unit_chips + 0.0 * over, tensor_parallel_chips=p["tensor_parallel_chips"])
+    filling = c["sequence_tokens"] * groups
+    automatic = xp.maximum(xp.floor(c["local_batch_tokens"] / over / filling), xp.ones_like(filling))
+    micro = xp.where(xp.isnan(c["micro_batches"]), automatic, c["micro_batches"] + 0.0 * automatic)
+    return Batching(micro, c["local_batch_tokens"] / micro / over, filling, over)
+
+
+def _hold(
+    xp: Any,
+    c: Columns,
+    p: Parameters,
+    *,
+    shape: compute.ModelShape,
+    mode: str,
+    schedule: str,
+    batching: Batching,
+    unit_chips: Array,
+) -> tuple[Array, memory.NodeMemory]:
+    """The stages of a replica, as stated or the fewest that fit, and what each of its nodes holds."""
+    params = c["params"] / batching.experts_over
+    state = {
+        "params": params,
+        "state_bytes_per_param": c["state_bytes_per_param"],
+        "outer_gb": memory.outer_state_gb(
+            params,
+            replicated=0.0 if mode == "datacenter" else 1.0,
+            error_feedback=c["error_feedback"],
+            outer_bytes_per_param=p["outer_bytes_per_param"],
+            error_feedback_bytes_per_param=p["error_feedback_bytes_per_param"],
+        ),
+        "outer_on_chips": c["outer_state_on_chips"],
+        "memory_gb": unit_chips * c["chip_memory_gb"],
+        "usable_memory_fraction": p["usable_memory_fraction"],
+    }
+
+    def activations_gb(layers_share: Array) -> Array:
+        per_activation = ("checkpoint_bytes_per_activation", "working_bytes_per_activation")
+        factors = {name: p[name] for name in per_activation}
+        return memory.activation_gb(shape, batching.micro_tokens, layers_share=layers_share, **factors)
+
+    def in_flight(stages: Array) -> Array:
+        return pipeline.micro_batches_in_flight(schedule, stages, batching.micro_batches, c["pipeline_chunks"])
+
+    if mode not in STAGED_MODES:
+        one = xp.ones_like(params)
+        return one, memory.node_memory(stages=one, activations_gb=activations_gb(1.0), **state)
+    # The fewest stages by state alone bound the activations from above; then the stages that hold both.
+    first = memory.least_stages(activations_gb=0.0 * params, **state)
+    bound_gb = activations_gb(in_flight(xp.maximum(first, xp.full_like(first, 2.0))) / first)
+    least = memory.least_stages(activations_gb=bound_gb, **state)
+    stages = xp.where(xp.isnan(c["stages"]), least, c["stages"] + 0.0 * least)
+    held_gb = activations_gb(xp.where(stages > 1, in_flight(stages), xp.ones_like(stages)) / stages)
+    return stages, memory.node_memory(stages=stages, activations_gb=held_gb, **state)
+
+
+def _step(
+    c: Columns,
+    shape: compute.ModelShape,
+    *,
+    mode: str,
+    schedule: str,
+    stages: Array,
+    batching: Batching,
+    busy: Array,
+    path: sync.Path,
+) -> pipeline.PipelineStep:
+    """The inner step through a replica's stages; one node alone has neither bubbles nor boundaries."""
+    if mode not in STAGED_MODES:
+        return pipeline.PipelineStep(busy, 0.0 * busy, batching.micro_batches)
+    return pipeline.pipeline_step(
+        schedule=schedule,
+        stages=stages,
+        micro_batches=batching.micro_batches,
+        chunks=c["pipeline_chunks"] + 0.0 * stages,
+        compute_seconds=busy,
+        activation_bits=c["local_batch_tokens"] * shape.hidden * BF16_BITS / c["activation_compression"],
+        up_seconds_per_bit=path.up_seconds_per_bit,
+        down_seconds_per_bit=path.down_seconds_per_bit,
+        round_trip_seconds=path.round_trip_seconds,
     )
