@@ -42,7 +42,7 @@ def test_less_than_an_updates_information_never_helps(steps, nodes, feedback):
     document = plan_with(**FREE, topology="relay", inner_steps=steps, nodes=nodes, error_feedback=feedback, params=40e9)
     out = run(document, compression=16 / bits, upload_mbps=20.0, download_mbps=20.0)
     effective = out["effective_tokens"]
-    floor = 0.0219 if feedback else 0.4
+    floor = 0.0693 if feedback else 1.265
     below = bits < floor / 2
     assert rising(effective[below][::-1], 1e-6)
 
@@ -173,15 +173,17 @@ def test_a_mixture_of_experts_costs_its_active_and_is_worth_more():
     assert large["loss"] < mixture["loss"] < small["loss"]
 
 
-def test_experts_spread_over_slow_links_overbook_them():
-    """Routing tokens to experts on other nodes fills a slow link all the time; on fast ones it can run."""
+def test_experts_spread_over_slow_links_take_days_a_step():
+    """Routing tokens to experts on other nodes waits for a slow link; on fast ones it hardly shows."""
     document = plan_with(
         topology="relay", params=500e9, active_params=40e9, experts_per_token=8, nodes=64, tokens=1e10,
         compute_seconds_per_step=None, expert_parallel_nodes=8,
     )  # fmt: skip
-    assert run(document)["reason"] == 4
+    slow = run(document)
+    assert slow["step_seconds"] > 86400
+    assert slow["link_load"] <= 0.9
     fast = run(document, upload_mbps=1e7, download_mbps=1e7, regional_mbps=1e7, round_trip_ms=0.1)
-    assert fast["feasible"] == 1
+    assert fast["step_seconds"] < 3600
     assert fast["replicas"] == 8
 
 
@@ -196,3 +198,75 @@ def test_tokens_and_duration_are_two_ways_to_say_the_same():
     by_tokens = run(plan_with(topology="relay"))
     by_days = run(plan_with(topology="relay", tokens=None, duration_days=float(by_tokens["days"][0])))
     assert by_days["tokens"] == pytest.approx(by_tokens["tokens"], rel=1e-12)
+
+
+@quick
+@given(
+    mode=st.sampled_from(["flat", "pipeline", "swarm", "hierarchical"]),
+    overlap=st.booleans(),
+    nodes=st.integers(40, 2000),
+)
+def test_more_bandwidth_never_hurts_with_automatic_intervals(mode, overlap, nodes):
+    """Automatic intervals are never shorter than what costs the least data, so that a fast link is no temptation."""
+    rates = np.geomspace(20, 100_000, 25)
+    document = plan_with(
+        **FREE, mode=mode, nodes=nodes, topology="relay", overlap=overlap, inner_steps="auto", nodes_per_group=8,
+        local_batch_tokens=2e6, activation_compression=100, params=150e9 if mode in ("pipeline", "swarm") else 40e9,
+    )  # fmt: skip
+    out = run(document, upload_mbps=rates, download_mbps=rates, regional_mbps=rates)
+    feasible = out["feasible"] > 0
+    assert rising(feasible.astype(float))
+    # whole steps and whole rounds make small jags
+    assert rising(out["flop_quality"][feasible], 0.03)
+
+
+@quick
+@given(
+    mode=st.sampled_from(["flat", "hierarchical", "pipeline", "swarm"]), topology=topologies, overlap=st.booleans(),
+    steps=st.integers(1, 300), nodes=st.integers(16, 3000), group=st.integers(1, 60), bits=st.floats(0.02, 16),
+)  # fmt: skip
+def test_no_feasible_plan_has_an_impossible_outcome(mode, topology, overlap, steps, nodes, group, bits):
+    document = plan_with(
+        **FREE, mode=mode, topology=topology, overlap=overlap, inner_steps=steps, nodes=nodes, compression=16 / bits,
+        nodes_per_group=min(group, nodes), activation_compression=100, params=60e9,
+    )  # fmt: skip
+    out = {name: float(value[0]) for name, value in run(document).items()}
+    if not out["feasible"]:
+        return
+    assert all(np.isfinite(value) for value in out.values()), out
+    assert all(value >= 1.0 for name, value in out.items() if name.startswith("data_cost_")), out
+    assert 0 < out["utilisation"] <= 1
+    assert 0 < out["goodput"] <= 1
+    assert out["link_load"] <= 1 + 1e-9
+    assert out["flop_quality"] <= out["flop"]
+
+
+def test_traffic_follows_the_pace_of_the_whole_round():
+    """A stage that waits for synchronisations sends its activations over a longer time."""
+    document = plan_with(
+        **FREE, mode="swarm", nodes=400, params=600e9, activation_compression=100, topology="relay", compression=16
+    )
+    often, seldom = run(document, inner_steps=[1.0, 300.0])["flow_pipeline_up_mbps"]
+    assert often < 0.5 * seldom
+
+
+def test_a_site_does_not_gain_from_spreading_its_experts():
+    one, many = run(plan_with(mode="datacenter", nodes=64, params=200e9), expert_parallel_nodes=[1.0, 64.0])[
+        "step_seconds"
+    ]
+    assert one == many
+
+
+def test_calling_a_value_smaller_is_no_way_around_compression():
+    """Half a byte a value uncompressed is as lossy as sixteen bits compressed four times."""
+    named = run(plan_with(topology="relay", bytes_per_value=0.0625, compression=1, error_feedback=False))
+    squeezed = run(plan_with(topology="relay", bytes_per_value=2, compression=32, error_feedback=False))
+    assert named["data_cost_compression"] == pytest.approx(squeezed["data_cost_compression"], rel=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["gpipe", "1f1b", "interleaved", "zero_bubble"])
+def test_automatic_stages_fit(schedule):
+    sizes = np.geomspace(70e9, 900e9, 300)
+    document = plan_with(**FREE, mode="pipeline", chip="H100-SXM", schedule=schedule, nodes=512, sequence_tokens=16384)
+    out = run(document, params=sizes, active_params=sizes)
+    assert np.all(out["memory_needed_gb"] <= out["memory_usable_gb"] * (1 + 1e-12))

@@ -475,13 +475,13 @@ def _cell(value: Any) -> str:
 
 
 def _print_outcome(outcome: Mapping[str, Any], title: str) -> None:
-    lines = outcome.get("evidence", [])
     rows = [(name, _cell(value)) for name, value in outcome.items() if not isinstance(value, list | dict)]
     _print_table(("outcome", "value"), rows, title=title)
-    if lines:
-        click.echo("evidence")
-        for line in lines:
-            click.echo(f"  {line}")
+    for heading in ("evidence", "warnings"):
+        if lines := outcome.get(heading):
+            click.echo(heading)
+            for line in lines:
+                click.echo(f"  {line}")
 
 
 def _percent(share: float | None) -> str:

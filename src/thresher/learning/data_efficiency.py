@@ -25,6 +25,38 @@ def critical_batch_tokens(tokens: Array, *, at_1e12: Array, exponent: Array) -> 
     return at_1e12 * xp.exp(exponent * xp.log(1e-12 * tokens))
 
 
+def best_inner_steps(
+    *,
+    batch_cost: Array,
+    critical: Array,
+    inner_step_scale: Array,
+    inner_step_reference: Array,
+) -> Array:
+    """The inner steps at which an extra replica costs least: the root of H^2 = b M_crit L (H0 + H - 1), L = ln(1 + 29 / H0).
+
+    Fewer waste the replicas on a batch above the critical one, more let them drift; see ``replica_cost_terms``.
+    ``batch_cost`` is b, ``critical`` M_crit. At least 1.
+    """
+    xp: Any = namespace(batch_cost, critical)
+    scaled = batch_cost * critical * logarithm(1.0 + (inner_step_reference - 1.0) / inner_step_scale)
+    steps = 0.5 * (scaled + xp.sqrt(scaled * scaled + 4.0 * scaled * (inner_step_scale - 1.0)))
+    return xp.maximum(xp.floor(steps), xp.ones_like(steps))
+
+
+def critical_replica_count(
+    params: Array,
+    tokens: Array,
+    *,
+    critical_replicas: Array,
+    critical_replicas_compute_exponent: Array,
+    critical_replicas_reference_flop: Array,
+) -> Array:
+    """Replicas beyond the first that double the data needed, at the reference interval: M_0 (6 N D / C_0) ^ q."""
+    xp: Any = namespace(params, tokens)
+    log_compute = xp.log(params * tokens * (6.0 / critical_replicas_reference_flop))
+    return critical_replicas * xp.exp(critical_replicas_compute_exponent * log_compute)
+
+
 class ReplicaCost(NamedTuple):
     """The two parts of the data cost of replicas: ``batch`` of each replica's own, and ``per_extra_replica``."""
 
@@ -73,8 +105,13 @@ def replica_cost_terms(
     )
     at_reference = 1.0 + (inner_step_reference - 1.0) / inner_step_scale
     drift = xp.log(1.0 + (inner_steps - 1.0) / inner_step_scale) / logarithm(at_reference)
-    log_compute = xp.log(params * tokens * (6.0 / critical_replicas_reference_flop))
-    critical = critical_replicas * xp.exp(critical_replicas_compute_exponent * log_compute)
+    critical = critical_replica_count(
+        params,
+        tokens,
+        critical_replicas=critical_replicas,
+        critical_replicas_compute_exponent=critical_replicas_compute_exponent,
+        critical_replicas_reference_flop=critical_replicas_reference_flop,
+    )
     return ReplicaCost(batch, batch / inner_steps + drift / critical)
 
 
@@ -87,8 +124,8 @@ def tiered_data_cost(within: ReplicaCost, between: ReplicaCost, replicas: Array,
     """Data cost of ``replicas`` in ``groups`` that synchronise often inside a group and rarely between groups.
 
     Of the M - 1 ways in which replicas can differ, M - G lie inside groups and drift for the inner interval, G - 1 lie between
-    groups and drift for the outer one. Equal intervals give ``replica_data_cost``; the value lies between those of the two
-    intervals, so a second tier never learns better than synchronising everyone at the inner interval.
+    groups and drift for the outer one. Equal intervals give ``replica_data_cost``; the value lies between
+    those of the two intervals.
     """
     return (
         1.0 + within.batch + (replicas - groups) * within.per_extra_replica + (groups - 1.0) * between.per_extra_replica
@@ -98,21 +135,23 @@ def tiered_data_cost(within: ReplicaCost, between: ReplicaCost, replicas: Array,
 def compression_data_cost(
     *,
     bits_per_param: Array,
-    uncompressed_bits_per_param: Array,
     error_feedback: Array,
+    uncompressed_bits_per_param: Array,
     information_bits_with_feedback: Array,
     information_bits_without_feedback: Array,
+    information_exponent: Array,
 ) -> Array:
-    """Data cost of sending ``bits_per_param`` bits of each pseudo-gradient value: 1 + (b0/b)^2 - (b0/b_full)^2.
+    """Data cost of sending ``bits_per_param`` bits of each pseudo-gradient value: 1 + (b0/b)^e - (b0/b_full)^e, at least 1.
 
-    Exactly 1 when nothing is compressed. The square is the information floor: once b is below b0, halving the payload costs
-    four times the data, so sending less than an update's information never helps, where a table that clamps would reward it.
-    The level b0 rests on one run with error feedback and on 4-bit rounding without (``data/data_efficiency.yaml``).
+    Exactly 1 when nothing is compressed. The exponent is the information floor: once b is below b0, halving the payload costs
+    2^e times the data, so sending less than an update's information never helps, where a table that clamps would reward it. The
+    level b0 rests on one run with error feedback and on 4-bit rounding without (``data/data_efficiency.yaml``).
     """
     xp = namespace(bits_per_param, error_feedback)
     with_feedback = information_bits_with_feedback + 0.0 * bits_per_param
-    floor = xp.where(error_feedback > 0, with_feedback, information_bits_without_feedback)
-    excess = (floor / bits_per_param) ** 2 - (floor / uncompressed_bits_per_param) ** 2
+    floor = xp.log(xp.where(error_feedback > 0, with_feedback, information_bits_without_feedback))
+    lost = xp.exp(information_exponent * (floor - xp.log(bits_per_param)))
+    excess = lost - xp.exp(information_exponent * (floor - logarithm(uncompressed_bits_per_param)))
     return 1.0 + xp.maximum(excess, 0.0 * excess)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from thresher.arrays import Array
 from thresher.simulation.layout import Replica
@@ -65,26 +65,78 @@ def joiner_bits(xp: Any, c: Columns, p: Parameters, replica: Replica) -> Array:
     return several * p["joiner_bytes_per_param"] * 8.0 * c["params"] / replica.span
 
 
-def book_steady_flows(xp: Any, ledger: Ledger, c: Columns, p: Parameters, *, mode: str, replica: Replica) -> None:
-    """Book what flows beside the synchronisations: activations, experts, training data, checkpoints and joiners.
+class SteadyFlows(NamedTuple):
+    """What a node sends and receives beside synchronisations: bits per inner step, and rates that no step sets.
+
+    ``stage_bits`` and ``expert_bits`` go both ways, over ``link``; ``data_bits`` come down; ``checkpoint_mbps`` go up;
+    ``joiner_mbps`` go both ways.
+    """
+
+    link: str
+    stage_bits: Array
+    expert_bits: Array
+    data_bits: Array
+    checkpoint_mbps: Array
+    joiner_mbps: Array
+
+
+def steady_flows(xp: Any, c: Columns, p: Parameters, *, mode: str, replica: Replica) -> SteadyFlows:
+    """Activations, experts, training data, checkpoints and joiners of one node.
 
     One replica in turn sends a checkpoint; a joiner's download is some other node's upload.
     """
-    pace = 1e-6 / replica.step_seconds
-    stage_mbps, expert_mbps = replica.stage_bits * pace, replica.expert_bits * pace
-    book(ledger, "access" if mode == "pipeline" else "wan", "pipeline", up_mbps=stage_mbps, down_mbps=stage_mbps)
-    book(ledger, "wan", "experts", up_mbps=expert_mbps, down_mbps=expert_mbps)
-    data_mbps = c["data_streamed"] * 8.0 * p["token_bytes"] * c["local_batch_tokens"] / replica.span * pace
-    book(ledger, "wan", "data", up_mbps=0.0 * data_mbps, down_mbps=data_mbps)
+    span = xp.where(xp.isfinite(replica.span), replica.span, 1.0)
+    data_bits = c["data_streamed"] * 8.0 * p["token_bytes"] * c["local_batch_tokens"] / span
     if mode == "datacenter":
-        return
+        none = 0.0 * data_bits
+        return SteadyFlows("wan", none, none, data_bits, none, none)
     several = xp.astype(replica.replicas > 1, xp.float64)
-    checkpoint_bits = several * 16.0 * c["params"] / replica.span / at_least_one(xp, replica.replicas)
-    checkpoint_mbps = 1e-6 * checkpoint_bits / (3600.0 * p["remote_checkpoint_interval_hours"])
-    book(ledger, "wan", "checkpoints", up_mbps=checkpoint_mbps, down_mbps=0.0 * checkpoint_mbps)
+    checkpoint_bits = several * 16.0 * c["params"] / span / at_least_one(xp, replica.replicas)
     rejoins = stops_per_hour(c, p) * (1.0 - p["hot_restart_fraction"]) * server_share(xp, c, p)
-    joiners_mbps = 1e-6 * joiner_bits(xp, c, p, replica) * rejoins / 3600.0
-    book(ledger, "wan", "joiners", up_mbps=joiners_mbps, down_mbps=joiners_mbps)
+    return SteadyFlows(
+        "access" if mode == "pipeline" else "wan",
+        replica.stage_bits,
+        replica.expert_bits,
+        data_bits,
+        1e-6 * checkpoint_bits / (3600.0 * p["remote_checkpoint_interval_hours"]),
+        1e-6 * joiner_bits(xp, c, p, replica) * rejoins / 3600.0,
+    )
+
+
+def throttled_step_seconds(xp: Any, ledger: Ledger, flows: SteadyFlows, p: Parameters, step_seconds: Array) -> Array:
+    """The step's seconds, or more where its flows would take more than their share of a link's duty."""
+    share = p["duty_cap"] * p["steady_duty_share"]
+    moving = flows.stage_bits + flows.expert_bits
+    needed = step_seconds
+    for name, link in ledger.links.items():
+        crossing = moving if name in (flows.link, "access") else 0.0 * moving
+        needed = xp.maximum(needed, 1e-6 * crossing / (share * link.up_mbps))
+        needed = xp.maximum(needed, 1e-6 * (crossing + flows.data_bits) / (share * link.down_mbps))
+    return needed
+
+
+def steady_load(xp: Any, ledger: Ledger, flows: SteadyFlows, step_seconds: Array) -> Array:
+    """The share of the busiest link that the steady flows take while a replica works."""
+    pace = 1e-6 / step_seconds
+    moving = (flows.stage_bits + flows.expert_bits) * pace
+    load = 0.0 * pace
+    for name, link in ledger.links.items():
+        crossing = moving if name in (flows.link, "access") else 0.0 * moving
+        up = crossing + flows.checkpoint_mbps + flows.joiner_mbps
+        down = crossing + flows.data_bits * pace + flows.joiner_mbps
+        load = xp.maximum(load, xp.maximum(up / link.up_mbps, down / link.down_mbps))
+    return load
+
+
+def book_steady_flows(ledger: Ledger, flows: SteadyFlows, step_seconds: Array) -> None:
+    """Book the steady flows at the pace of the whole round, stalls included."""
+    pace = 1e-6 / step_seconds
+    stage_mbps, expert_mbps, data_mbps = flows.stage_bits * pace, flows.expert_bits * pace, flows.data_bits * pace
+    book(ledger, flows.link, "pipeline", up_mbps=stage_mbps, down_mbps=stage_mbps)
+    book(ledger, flows.link, "experts", up_mbps=expert_mbps, down_mbps=expert_mbps)
+    book(ledger, "wan", "data", up_mbps=0.0 * data_mbps, down_mbps=data_mbps)
+    book(ledger, "wan", "checkpoints", up_mbps=flows.checkpoint_mbps, down_mbps=0.0 * flows.checkpoint_mbps)
+    book(ledger, "wan", "joiners", up_mbps=flows.joiner_mbps, down_mbps=flows.joiner_mbps)
 
 
 def book_synchronisation(ledger: Ledger, cycle: Cycle, *, mode: str) -> None:

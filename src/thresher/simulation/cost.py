@@ -74,14 +74,20 @@ def run_cost(
     server_share = xp.where(
         workstation > 0, p["workstation_server_cost_per_chip_dollar"] + 0.0 * nodes, p["server_cost_per_chip_dollar"]
     )
-    fabric = p["cluster_interconnect_cost_per_chip_dollar" if one_site else "node_interconnect_cost_per_chip_dollar"]
+    cluster_fabric = p["cluster_interconnect_cost_per_chip_dollar"] + 0.0 * nodes
+    several = xp.where(
+        chips_per_node > p["single_switch_chips"], cluster_fabric, p["node_interconnect_cost_per_chip_dollar"]
+    )
+    fabric = cluster_fabric if one_site else xp.where(chips_per_node > p["server_chips"], several, 0.0 * several)
     tariff = p["electricity_usd_per_kwh" if one_site else "electricity_small_site_usd_per_kwh"]
     network = nodes * rate_mbps * p["internet_usd_per_mbps_month"] * months + relayed_gb * p["object_store_usd_per_gb"]
     if one_site:
         setup, technicians = 0.0, power_mw * p["technicians_per_mw"]
         network = 0.0 * network
     else:
-        setup, technicians = nodes * p["site_setup_usd"], nodes * p["operators_per_site"]
+        by_power = power_mw / nodes * p["technicians_per_mw"]
+        setup = nodes * p["site_setup_usd"]
+        technicians = nodes * xp.maximum(by_power, p["operators_per_site"] + 0.0 * by_power)
     return Cost(
         chips=chips,
         servers=bought * ((1.0 - price_with_server) * server_share + fabric),

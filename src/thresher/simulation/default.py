@@ -19,6 +19,12 @@ from thresher.training.ledger import Ledger
 
 __all__ = ["MODES", "REASONS", "parameters", "quantities", "simulate"]
 
+LEAST_DUTY = 0.01
+ROUNDING = 1e-9
+UNBLANKED = {"memory_needed_gb", "memory_usable_gb", "stages", "link_load", "mean_upload_mbps", "mean_download_mbps"}
+"""Columns that say why a plan cannot run, and so are given for those too."""
+"""What a synchronisation gets of a link that other flows fill: such a plan is refused, and needs only finite numbers."""
+
 STORED_TOPOLOGIES = ("relay", "gather")
 """Topologies whose downloads leave a store that may charge for them."""
 
@@ -83,9 +89,10 @@ def simulate(
         stage_path=regional if mode == "pipeline" else wan,
     )
     ledger = bookings.node_ledger(xp, c)
-    bookings.book_steady_flows(xp, ledger, c, p, mode=mode, replica=replica)
-    steady_load = xp.maximum(ledger.load("wan"), ledger.load("access"))
-    duty = p["duty_cap"] - steady_load
+    flows = bookings.steady_flows(xp, c, p, mode=mode, replica=replica)
+    paced = bookings.throttled_step_seconds(xp, ledger, flows, p, replica.step_seconds)
+    replica = replica._replace(step_seconds=paced)
+    load = bookings.steady_load(xp, ledger, flows, paced)
     cycle = outer_round(
         xp,
         c,
@@ -95,8 +102,10 @@ def simulate(
         replica=replica,
         wan=wan,
         regional=regional,
-        steady_load=xp.minimum(steady_load, p["duty_cap"] - 0.01 + 0.0 * steady_load),
+        steady_load=xp.minimum(load, p["duty_cap"] - LEAST_DUTY + 0.0 * load),
     )
+    step = cycle.round.seconds / (cycle.inner_steps * cycle.outer_every)
+    bookings.book_steady_flows(ledger, flows, step)
     bookings.book_synchronisation(ledger, cycle, mode=mode)
     goodput = _goodput(
         xp, c, p, mode, replica, cycle, bookings.joiner_bits(xp, c, p, replica) * wan.down_seconds_per_bit
@@ -113,7 +122,7 @@ def simulate(
     )
     value = worth(equivalent, effective, law or loss_law("besiroglu_2024"), active_params=c["active_params"])
     power_mw = _power_mw(c, p, mode)
-    relayed_gb = cycle.received_bits / 8e9 * cycle.groups * 86400.0 * days / cycle.round.seconds
+    relayed_gb = cycle.received_bits / 8e9 * cycle.groups * replica.span * 86400.0 * days / cycle.round.seconds
     usd = _cost(xp, c, p, mode, days, power_mw, relayed_gb if topology in STORED_TOPOLOGIES else 0.0)
 
     out = {
@@ -133,10 +142,10 @@ def simulate(
         "memory_usable_gb": replica.node.usable_gb,
         "host_memory_gb": replica.node.host_gb,
     }
-    reason = _reason(xp, c, mode, shape, replica, duty) + 0.0 * days
+    reason = _reason(xp, c, p, mode, shape, replica, load, ledger) + 0.0 * days
     blank = xp.where(reason == 0, 0.0 * days, xp.nan)
     kept = {name: out[name] + blank for name in (out if wanted is None else [n for n in out if n in wanted])}
-    for name in {"memory_needed_gb", "memory_usable_gb", "stages"} & kept.keys():
+    for name in UNBLANKED & kept.keys():
         kept[name] = out[name] + 0.0 * days
     return {**kept, "reason": reason, "feasible": xp.astype(reason == 0, xp.float64)}
 
@@ -296,11 +305,11 @@ def _data_costs(
     costs = {"replicas_and_batch": replicas, "number_format": c["number_format_data_cost"] + 0.0 * tokens}
     if mode == "datacenter":
         return costs
-    full_bits = 8.0 * c["bytes_per_value"]
     compression = data.compression_data_cost(
-        bits_per_param=full_bits / c["compression"],
-        uncompressed_bits_per_param=full_bits,
+        bits_per_param=8.0 * c["bytes_per_value"] / c["compression"],
         error_feedback=c["error_feedback"],
+        uncompressed_bits_per_param=p["uncompressed_bits_per_param"],
+        information_exponent=p["information_exponent"],
         information_bits_with_feedback=p["information_bits_with_feedback"],
         information_bits_without_feedback=p["information_bits_without_feedback"],
     )
@@ -319,16 +328,27 @@ def _data_costs(
     return costs
 
 
-def _reason(xp: Any, c: Columns, mode: str, shape: compute.ModelShape, replica: Replica, duty: Array) -> Array:
+def _reason(
+    xp: Any,
+    c: Columns,
+    p: Parameters,
+    mode: str,
+    shape: compute.ModelShape,
+    replica: Replica,
+    steady_load: Array,
+    ledger: Ledger,
+) -> Array:
     """Index into ``REASONS`` of the first thing that keeps a plan from running, 0 if nothing does."""
     fits = (replica.node.needed_gb <= replica.node.usable_gb) & xp.isfinite(replica.stages)
     layered = replica.stages <= xp.maximum(shape.layers, xp.ones_like(shape.layers))
     enough = replica.replicas >= 1
     if mode == "hierarchical":
         enough = xp.floor(c["nodes"] / c["nodes_per_group"]) >= 2  # noqa: PLR2004 - two tiers need two groups
-    linked = duty > 0
     if mode == "datacenter":
         linked = xp.ones_like(fits)
+    else:
+        everything = xp.maximum(ledger.load("wan"), ledger.load("access"))
+        linked = (steady_load < p["duty_cap"]) & (everything <= 1.0 + ROUNDING)
     return xp.where(
         ~fits, 1.0, xp.where(~layered, 2.0, xp.where(~enough, 3.0, xp.where(~linked, 4.0, 0.0 * shape.layers)))
     )

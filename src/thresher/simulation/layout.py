@@ -62,7 +62,7 @@ def lay_out_replica(
         generation_factor=c["chip_mfu_factor"], chips=unit_chips, **{name: p[name] for name in utilisation}
     )
     mfu = xp.where(xp.isnan(c["mfu"]), usual_mfu, c["mfu"] + 0.0 * usual_mfu)
-    batching = _batching(xp, c, p, unit_chips)
+    batching = _batching(xp, c, p, unit_chips, one_site=one_site)
     stages, node = _hold(xp, c, p, shape=shape, mode=mode, schedule=schedule, batching=batching, unit_chips=unit_chips)
     finite = xp.where(xp.isfinite(stages), stages, 1.0)
     span = finite * batching.experts_over
@@ -85,6 +85,7 @@ def lay_out_replica(
         up_seconds_per_bit=stage_path.up_seconds_per_bit,
         down_seconds_per_bit=stage_path.down_seconds_per_bit,
         round_trip_seconds=stage_path.round_trip_seconds,
+        micro_batches=batching.micro_batches,
     )
     return Replica(
         stages=stages,
@@ -100,9 +101,9 @@ def lay_out_replica(
     )
 
 
-def _batching(xp: Any, c: Columns, p: Parameters, unit_chips: Array) -> Batching:
+def _batching(xp: Any, c: Columns, p: Parameters, unit_chips: Array, *, one_site: bool) -> Batching:
     """Micro-batches as stated, or as many as still fill every group of tensor-parallel chips with a sequence."""
-    over = c["expert_parallel_nodes"] + 0.0 * c["local_batch_tokens"]
+    over = (1.0 if one_site else c["expert_parallel_nodes"]) + 0.0 * c["local_batch_tokens"]
     groups = memory.sequences_in_flight(unit_chips + 0.0 * over, tensor_parallel_chips=p["tensor_parallel_chips"])
     filling = c["sequence_tokens"] * groups
     automatic = xp.maximum(xp.floor(c["local_batch_tokens"] / over / filling), xp.ones_like(filling))
@@ -149,10 +150,10 @@ def _hold(
     if mode not in STAGED_MODES:
         one = xp.ones_like(params)
         return one, memory.node_memory(stages=one, activations_gb=activations_gb(1.0), **state)
-    # The fewest stages by state alone bound the activations from above; then the stages that hold both.
+    # The most a node of any pipeline of this schedule holds bounds the activations; then the stages that hold both.
     first = memory.least_stages(activations_gb=0.0 * params, **state)
-    bound_gb = activations_gb(in_flight(xp.maximum(first, xp.full_like(first, 2.0))) / first)
-    least = memory.least_stages(activations_gb=bound_gb, **state)
+    most = pipeline.most_held_share(schedule, first, batching.micro_batches, c["pipeline_chunks"])
+    least = memory.least_stages(activations_gb=activations_gb(most), **state)
     stages = xp.where(xp.isnan(c["stages"]), least, c["stages"] + 0.0 * least)
     held_gb = activations_gb(xp.where(stages > 1, in_flight(stages), xp.ones_like(stages)) / stages)
     return stages, memory.node_memory(stages=stages, activations_gb=held_gb, **state)

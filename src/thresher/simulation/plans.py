@@ -103,7 +103,7 @@ def read_plan(path: Path) -> dict[str, Value]:
         The file, section, field and value that is wrong, missing or unknown, and what would be right.
     """
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise InputError(str(path), f"a readable file ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -135,6 +135,10 @@ def check_plan(document: Mapping[str, Any], where: str = "plan") -> dict[str, Va
     _fill_network(given, where)
     if (given["tokens"] == AUTO) == (given["duration_days"] == AUTO):
         raise InputError(f"{where}: [plan] tokens, duration_days", "exactly one of the two")
+    if given["active_params"] != AUTO and float(given["active_params"] or 0) > float(given["params"] or 0):
+        raise InputError(f"{where}: [plan] active_params", "at most `params`", given["active_params"])
+    if given["micro_batches"] != AUTO and float(given["micro_batches"] or 0) > float(given["local_batch_tokens"] or 0):
+        raise InputError(f"{where}: [plan] micro_batches", "at most `local_batch_tokens`", given["micro_batches"])
     if given["mode"] == "hierarchical" and float(given["nodes_per_group"] or 0) > float(given["nodes"] or 0):
         raise InputError(f"{where}: [plan] nodes_per_group", "at most `nodes`", given["nodes_per_group"])
     return given
@@ -163,7 +167,9 @@ def _fill_network(given: dict[str, Value], where: str) -> None:
         given["regional_latency_ms"] = given["latency_ms"]
 
 
-def chip_columns(unit: Chip, precision: str, where: str = "plan: chip") -> dict[str, float]:
+def chip_columns(
+    unit: Chip, precision: str, where: str = "plan: chip", parameters: Mapping[str, Any] | None = None
+) -> dict[str, float]:
     """What the model needs to know of a chip in a number format; refuses a chip whose figures are unknown."""
     figures = {
         "chip_tflops": unit.rate_tflops(precision),
@@ -173,10 +179,10 @@ def chip_columns(unit: Chip, precision: str, where: str = "plan: chip") -> dict[
     for name, value in figures.items():
         if value is None:
             raise InputError(where, f"a chip whose {name.removeprefix('chip_')} is known for {precision}", unit.chip)
-    p = default.parameters()
+    p = default.parameters() if parameters is None else parameters
     used = EXCHANGED_FORMAT[precision]
     workstation = unit.kind in WORKSTATION_KINDS
-    mfu_factor = generation_factor(unit.generation).value * p.get(f"rate_efficiency_{used}", 1.0)
+    mfu_factor = p[generation_factor(unit.generation).name] * p.get(f"rate_efficiency_{used}", 1.0)
     mfu_factor *= p["workstation_utilisation_factor"] if workstation else 1.0
     return {
         **{name: float(value) for name, value in figures.items() if value is not None},
@@ -220,7 +226,7 @@ def simulate_plan(plan: Mapping[str, Value], where: str = "plan") -> dict[str, A
     Returns
     -------
     dict
-        The outcome's numbers, ``evidence`` (lines) and ``horizon`` (ratios by axis).
+        The outcome's numbers, ``evidence`` (lines), ``horizon`` (ratios by axis) and ``warnings`` (lines).
 
     Raises
     ------
@@ -239,14 +245,34 @@ def simulate_plan(plan: Mapping[str, Value], where: str = "plan") -> dict[str, A
     if not outcome.pop("feasible"):
         raise InfeasiblePlanError(f"{where}: {_why_infeasible(outcome)}")
     del outcome["reason"]
-    horizon = plan_horizon(
-        mode, str(plan["precision"]), outcome, {name: float(value[0]) for name, value in columns.items()}
-    )
+    numbers = {name: float(value[0]) for name, value in columns.items()}
+    outcome["mfu"] = _achieved_mfu(mode, outcome, numbers)
+    horizon = plan_horizon(mode, str(plan["precision"]), outcome, numbers)
     return {
         **outcome,
         "evidence": [row.line for row in horizon],
         "horizon": {row.axis: row.ratio for row in horizon},
+        "warnings": _warnings(outcome),
     }
+
+
+def _achieved_mfu(mode: str, outcome: Mapping[str, float], columns: Mapping[str, float]) -> float:
+    """The share of the peak rate that 6 N D takes while computing; where a measured time is given, what it implies."""
+    if math.isnan(columns["compute_seconds_per_step"]):
+        return outcome["mfu"]
+    nodes = columns["nodes"] if mode == "datacenter" else outcome["stages"] * columns["expert_parallel_nodes"]
+    rate = 1e12 * columns["chip_tflops"] * columns["chips_per_node"] * nodes
+    return 6.0 * columns["active_params"] * columns["local_batch_tokens"] / (outcome["compute_seconds_per_step"] * rate)
+
+
+def _warnings(outcome: Mapping[str, float]) -> list[str]:
+    """What is possible to write but not to do."""
+    if outcome["mfu"] <= 1.0:
+        return []
+    return [
+        f"compute_seconds_per_step implies {outcome['mfu']:,.0%} of the chips' peak rate: check it against"
+        " local_batch_tokens; FLOP, days and cost follow from the stated time"
+    ]
 
 
 def plan_horizon(
@@ -274,6 +300,12 @@ def _why_infeasible(outcome: Mapping[str, float]) -> str:
         return (
             f"{reason}: a node needs {outcome['memory_needed_gb']:,.0f} GB and has {outcome['memory_usable_gb']:,.0f} GB"
             " usable; use more chips per node, fewer parameters, or mode pipeline or swarm"
+        )
+    if reason == default.REASONS[4]:
+        return (
+            f"{reason}: all flows of a node together need {outcome['mean_upload_mbps']:,.3g} Mbit/s up and"
+            f" {outcome['mean_download_mbps']:,.3g} down on average; raise [network] upload_mbps or download_mbps"
+            " (or regional_mbps), or send less"
         )
     if math.isfinite(outcome["stages"]) and outcome["stages"] > 1:
         return f"{reason} ({outcome['stages']:.0f} stages a replica)"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from thresher.arrays import Array
+from thresher.learning.data_efficiency import best_inner_steps, critical_batch_tokens, critical_replica_count
 from thresher.simulation.layout import Replica
 from thresher.simulation.parameters import Columns, Parameters
 from thresher.training import synchronisation as sync
@@ -71,18 +72,20 @@ def outer_round(
 
     def exchange(count: Array, bits: Array, path: sync.Path, at_once: Array = 1.0) -> tuple[sync.Exchange, Array]:
         """One synchronisation among ``count``, while ``at_once`` such groups share the hub; all wait for the fleet's slowest."""
-        hub = at_once * 1e-6 / c["hub_mbps"]
+        hub = at_once * replica.span * 1e-6 / c["hub_mbps"]
         aggregator = sync.Aggregator(hub, p["relay_store_seconds"], c["gather_members"])
         return _exchange(xp, p, topology, aggregator, shard=shard, members=count, bits=bits, path=path, slowest=slowest)
 
     payload = shard * 8.0 * c["bytes_per_value"] / c["compression"]
+    gentlest = _gentlest_interval(xp, c, p, members, step)
     if mode == "hierarchical":
-        tiers = _two_tiers(xp, c, p, exchange, members, payload, step, duty, wan, regional)
+        tiers = _two_tiers(xp, c, p, exchange, members, payload, step, duty, gentlest, wan, regional)
     else:
-        tiers = _one_tier(xp, c, p, exchange, members, payload, step, duty, wan)
+        tiers = _one_tier(xp, c, p, exchange, members, payload, step, duty, gentlest, wan)
     busy = tiers.inner_steps * tiers.outer_every * step
     blocking = sync.blocking_round(busy, tiers.sync_seconds / (1.0 - steady_load))
-    overlapped = sync.overlapped_round(busy, tiers.sync_seconds, fragments=c["fragments"], duty_cap=duty)
+    fragments = xp.minimum(c["fragments"] + 0.0 * busy, tiers.inner_steps * tiers.outer_every)
+    overlapped = sync.overlapped_round(busy, tiers.sync_seconds, fragments=fragments, duty_cap=duty)
     overlap = c["overlap"] > 0
     chosen = sync.Round(*(xp.where(overlap, b, a) for a, b in zip(blocking, overlapped, strict=True)))
     return Cycle(
@@ -107,7 +110,8 @@ def _exchange(
     densified = {name: p[name] for name in ("densified_index_bits", "densified_value_bits", "dense_update_bits")}
     summed = sync.summed_payload_bits(bits, shard, members, **densified)
     result = sync.TOPOLOGIES[topology](bits, summed, members, path, aggregator)
-    fixed = xp.where(members > 1, p["coordination_round_trips"] * path.round_trip_seconds, 0.0 * bits)
+    beyond = xp.maximum(path.round_trip_seconds - 1e-3 * p["coordination_free_ms"], 0.0 * bits)
+    fixed = xp.where(members > 1, p["coordination_round_trips"] * beyond, 0.0 * bits)
     return result._replace(seconds=(result.seconds + fixed) * slowest), summed
 
 
@@ -120,11 +124,13 @@ def _one_tier(
     payload: Array,
     step: Array,
     duty: Array,
+    gentlest: Array,
     wan: sync.Path,
 ) -> Tiers:
     """Everyone with everyone, every ``inner_steps``."""
     far, _ = exchange(members, payload, wan)
-    automatic = xp.where(members > 1, _automatic_interval(xp, c, p, far.seconds, step, duty, 1.0), 1.0)
+    least = xp.maximum(_least_interval(xp, c, p, far.seconds, step, step, duty, 1.0), gentlest)
+    automatic = xp.where(members > 1, least, 1.0)
     inner = xp.where(xp.isnan(c["inner_steps"]), automatic, c["inner_steps"] + 0.0 * automatic)
     none = 0.0 * far.sent_bits
     return Tiers(
@@ -141,6 +147,7 @@ def _two_tiers(
     payload: Array,
     step: Array,
     duty: Array,
+    gentlest: Array,
     wan: sync.Path,
     regional: sync.Path,
 ) -> Tiers:
@@ -153,25 +160,59 @@ def _two_tiers(
     groups = at_least_one(xp, xp.floor(members / inside))
     near, regional_sum = exchange(inside, payload, regional, groups)
     far, global_sum = exchange(groups, regional_sum, wan)
-    spread = xp.where(inside > 1, global_sum * regional.down_seconds_per_bit + regional.round_trip_seconds, 0.0)
-    far_seconds = far.seconds + spread
-    automatic = _automatic_interval(xp, c, p, near.seconds, step, duty, 0.5)
+    spread_bits = xp.where(inside > 1, global_sum, 0.0 * global_sum)
+    there_and_on = regional.up_seconds_per_bit + regional.down_seconds_per_bit
+    far_seconds = (
+        far.seconds + spread_bits * there_and_on + xp.where(inside > 1, regional.round_trip_seconds, 0.0 * step)
+    )
+    automatic = xp.maximum(_least_interval(xp, c, p, near.seconds, step, step, duty, 0.5), gentlest)
     inner = xp.where(xp.isnan(c["inner_steps"]), automatic, c["inner_steps"] + 0.0 * automatic)
-    often = _automatic_interval(xp, c, p, far_seconds, inner * step, duty, 0.5)
+    unit = inner * step
+    often = _least_interval(xp, c, p, far_seconds, unit, unit + near.seconds, duty, 0.5)
+    often = xp.maximum(often, xp.ceil(gentlest / inner))
     every = xp.where(xp.isnan(c["regional_rounds"]), often, c["regional_rounds"] + 0.0 * often)
     return Tiers(
-        inner, every, every * near.seconds + far_seconds, near.members_counted * far.members_counted, groups,
-        far.sent_bits, far.received_bits, every * near.sent_bits + global_sum, every * near.received_bits + global_sum,
+        inner, every, every * near.seconds + far_seconds, near.members_counted * far.members_counted,
+        far.members_counted, far.sent_bits, far.received_bits,
+        every * near.sent_bits + spread_bits, every * near.received_bits + spread_bits,
     )  # fmt: skip
 
 
-def _automatic_interval(
-    xp: Any, c: Columns, p: Parameters, sync_seconds: Array, unit_seconds: Array, duty: Array, portion: float
+def _least_interval(
+    xp: Any,
+    c: Columns,
+    p: Parameters,
+    sync_seconds: Array,
+    working_seconds: Array,
+    blocking_seconds: Array,
+    duty: Array,
+    portion: float,
 ) -> Array:
     """The fewest units of work between synchronisations that hide one (overlapped) or keep it to its share (blocking)."""
     share = portion * p["blocking_share"]
-    least = xp.where(c["overlap"] > 0, sync_seconds / (portion * duty), sync_seconds * (1.0 - share) / share)
-    return xp.maximum(xp.ceil(least / unit_seconds), xp.ones_like(least))
+    hidden = sync_seconds / (portion * duty * working_seconds)
+    kept = sync_seconds * (1.0 - share) / (share * blocking_seconds)
+    least = xp.where(c["overlap"] > 0, hidden, kept)
+    return xp.maximum(xp.ceil(least), xp.ones_like(least))
+
+
+def _gentlest_interval(xp: Any, c: Columns, p: Parameters, members: Array, step: Array) -> Array:
+    """The inner steps at which replicas cost the least data: more often is no better, however fast the links.
+
+    The tokens it needs are those of the plan, or what its duration would give if nothing stalled.
+    """
+    unstalled = 86400.0 * c["duration_days"] / step * c["local_batch_tokens"] * members
+    tokens = xp.where(xp.isnan(c["tokens"]), unstalled, c["tokens"])
+    critical = ("critical_replicas", "critical_replicas_compute_exponent", "critical_replicas_reference_flop")
+    batch = critical_batch_tokens(
+        tokens, at_1e12=p["critical_batch_tokens_at_1e12"], exponent=p["critical_batch_exponent"]
+    )
+    return best_inner_steps(
+        batch_cost=c["local_batch_tokens"] / batch,
+        critical=critical_replica_count(c["params"], tokens, **{name: p[name] for name in critical}),
+        inner_step_scale=p["inner_step_scale"],
+        inner_step_reference=p["inner_step_reference"],
+    )
 
 
 def at_least_one(xp: Any, value: Array) -> Array:

@@ -33,6 +33,14 @@ def micro_batches_in_flight(schedule: str, stages: Array, micro_batches: Array, 
     return xp.minimum(wanted + 0.0 * micro_batches, micro_batches + 0.0 * stages)
 
 
+def most_held_share(schedule: str, stages: Array, micro_batches: Array, chunks: Array) -> Array:
+    """The most model-widths of activations a node holds at ``stages`` or any more: micro-batches in flight over stages."""
+    xp = namespace(stages, micro_batches)
+    all_held = micro_batches / stages
+    limit = {"gpipe": xp.inf, "1f1b": 1.0, "interleaved": 1.0 + 1.0 / chunks, "zero_bubble": 2.0}[schedule]
+    return xp.minimum(all_held, limit + 0.0 * all_held)
+
+
 def idle_slots(schedule: str, stages: Array, micro_batches: Array, chunks: Array) -> Array:
     """Micro-batch slots a stage stands idle per step: S - 1 (GPipe, 1F1B), (S - 1) / v (interleaved), or 0.
 

@@ -496,13 +496,14 @@ def _replica_terms(params: Any, tokens: Any, inner_steps: Any, local_batch_token
 
 def _compression_cost(formats: Sequence[tuple[float, float] | None]) -> Any:
     """Cost of the number format of exchanged values, without error feedback; None exchanges 32 bits."""
-    sent, full = np.asarray([stated or (32.0, 32.0) for stated in formats]).T
+    sent = np.asarray([(stated or (32.0, 32.0))[0] for stated in formats])
     p = _learning_parameters()
+    names = (
+        "uncompressed_bits_per_param", "information_bits_with_feedback", "information_bits_without_feedback",
+        "information_exponent",
+    )  # fmt: skip
     return data.compression_data_cost(
-        bits_per_param=sent,
-        uncompressed_bits_per_param=full,
-        error_feedback=np.zeros_like(sent),
-        **{name: p[name] for name in ("information_bits_with_feedback", "information_bits_without_feedback")},
+        bits_per_param=sent, error_feedback=np.zeros_like(sent), **{name: p[name] for name in names}
     )
 
 
