@@ -14,7 +14,7 @@ from thresher.catalog import chip, network, reference_systems
 from thresher.errors import InputError
 from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, answer, frontier, prepare
 from thresher.evasion.search import Goal
-from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
+from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
 from thresher.regime import ClusterRow, Regime, counted_operations, load_regime
 from thresher.result import Explanation, Result
 from thresher.simulation import default
@@ -161,10 +161,15 @@ def assess(
         An unknown name, or a number that makes no sense; says what would be right.
     """
     rule = regime if isinstance(regime, Regime) else load_regime(regime)
-    for name, values in (("target", targets), ("budget", budgets), ("longest_days", (longest_days,))):
+    s = settings()
+    for name, values, (least, most) in (
+        ("target", targets, s["target_bounds"]),
+        ("budget", budgets, s["budget_bounds"]),
+        ("longest run (--max-days)", (longest_days,), (1.0, s["longest_days_allowed"])),
+    ):
         for value in values:
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(name, "a positive number", value)
+            if not least <= value <= most:
+                raise InputError(name, f"a number from {least:g} to {most:g}", value)
     arena = prepare(
         rule,
         network(network_profile),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from thresher.evasion.space import (
     DISTRIBUTED_MODES,
     NUMBER_FORMATS,
     columns_of,
+    declared_hardware,
     make_setting,
     settings,
     unseen_hardware,
@@ -27,6 +27,8 @@ from thresher.simulation import default
 from thresher.simulation.plans import plan_horizon
 
 Progress = Callable[[str], None]
+FAR_FROM_LIMIT = 0.5
+"""A plan with a smaller share of the nodes allowed is not held back by their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +132,23 @@ def prepare(
             if getattr(chip, name) is None:
                 raise InputError(f"chip {chip.chip}", f"a chip whose {name} the catalog knows")
     unseen = []
-    bounded = bool(regime.cluster_clauses)
-    for mode in modes if bounded else (*modes, "datacenter"):
+    for mode in (*modes, "datacenter"):
         hardware = unseen_hardware(regime, candidates, precisions, mode)
-        progress(f"searching {mode} plans on {len(hardware)} kinds of node")
-        setting = make_setting(regime, mode, hardware, network, longest_days)
         if hardware:
-            unseen.append(evaluate_grid(setting, p, limit))
+            progress(f"searching {mode} plans on {len(hardware)} kinds of node")
+            setting = make_setting(
+                regime, mode, hardware, network, longest_days=longest_days, node_limit=limit, parameters=p
+            )
+            unseen.append(evaluate_grid(setting, p))
     progress("pricing one open datacentre")
     centre = [chip for chip in candidates if chip.kind == "datacentre"] or candidates
-    hardware = unseen_hardware(regime, centre, precisions, "datacenter")
-    declared = evaluate_grid(make_setting(regime, "datacenter", hardware, network, longest_days), p, limit)
+    servers = declared_hardware(centre, precisions) or declared_hardware(candidates, precisions)
+    if not servers:
+        raise InputError("number format", "one that a chip of the search has", ", ".join(precisions))
+    open_site = make_setting(
+        None, "datacenter", servers, network, longest_days=longest_days, node_limit=limit, parameters=p
+    )
+    declared = evaluate_grid(open_site, p)
     return Arena(regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared)
 
 
@@ -151,10 +159,13 @@ def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[
     """
     pool = (arena.declared,) if declared else arena.unseen
     keep = settings()["refine"]["seeds"]
-    found = [plan for evaluated in pool for plan in refine(best_on_grid(evaluated, goal, keep), goal, arena.parameters)]
-    found = sorted([*found, *seeds], key=lambda plan: plan.score)
+    tried = [*_refined(pool, goal, keep, arena.parameters), *seeds]
+    if goal.budget_usd is not None:
+        tried += _ratchet(pool, goal, tried, keep, arena.parameters)
+    tried = sorted(tried, key=lambda plan: plan.score)
+    found = [plan for plan in tried if plan.reached]
     if not found:
-        return Reply(goal, None, {}, {}, _why_not(arena, goal, pool))
+        return Reply(goal, None, {}, {}, _why_not(arena, goal, tried))
     by_mode = _first_by(found, lambda plan: plan.setting.mode)
     by_precision = _first_by(found, lambda plan: plan.precision)
     return Reply(
@@ -164,6 +175,31 @@ def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[
         {precision: describe(plan, arena.parameters) for precision, plan in by_precision.items()},
         "",
     )
+
+
+def _refined(pool: Sequence[Evaluated], goal: Goal, keep: int, parameters: Mapping[str, float]) -> list[Best]:
+    return [plan for evaluated in pool for plan in refine(best_on_grid(evaluated, goal, keep), goal, parameters)]
+
+
+def _ratchet(
+    pool: Sequence[Evaluated], goal: Goal, tried: Sequence[Best], keep: int, parameters: Mapping[str, float]
+) -> list[Best]:
+    """Plans that the search for a little more capability finds within the budget, until it finds none.
+
+    Least cost for a target is the better-behaved question, and this makes the two agree.
+    """
+    better: list[Best] = []
+    best = min((plan.score for plan in tried), default=np.inf)
+    for _ in range(settings()["refine"]["ratchet_turns"]):
+        if best >= 0.0:
+            break
+        target = Goal(target_flop_quality=-best * settings()["refine"]["ratchet_step"], chips_only=goal.chips_only)
+        cheapest = min(_refined(pool, target, keep, parameters), key=lambda plan: plan.score, default=None)
+        if cheapest is None or not cheapest.score <= (goal.budget_usd or 0.0):
+            break
+        best = -(target.target_flop_quality or 0.0)
+        better.append(Best(cheapest.setting, cheapest.choices, best))
+    return better
 
 
 def _first_by(plans: Sequence[Best], key: Callable[[Best], str]) -> dict[str, Best]:
@@ -204,16 +240,17 @@ def frontier(evaluated: Sequence[Evaluated], label: str, flop_quality: np.ndarra
     return Curve(label, flop_quality, padded[first])
 
 
-def _why_not(arena: Arena, goal: Goal, pool: Sequence[Evaluated]) -> str:
-    """Why no plan of the grid meets a goal, and how near the nearest comes."""
-    if not any(e.values["flop_quality"].size for e in pool):
+def _why_not(arena: Arena, goal: Goal, tried: Sequence[Best]) -> str:
+    """Why no plan found meets a goal, and how near the nearest comes."""
+    if not tried:
         return "no chip that is for sale may stand anywhere unseen: one alone is covered"
-    most, evaluated = max(((e.values["flop_quality"].max(), e) for e in pool), key=lambda pair: pair[0])
+    nearest = describe(tried[0], arena.parameters)
     if goal.budget_usd is not None:
-        least = min(float(e.values["cost_usd"].min()) for e in pool)
-        return f"the cheapest run of any kind costs ${least:,.0f}"
-    reach: dict[str, Any] = {"mode": evaluated.setting.mode, "most": most}
-    return (
-        f"with up to {arena.node_limit:,.0f} nodes and {arena.longest_days:.0f} days the most within reach is"
-        f" {reach['most']:.2g} quality-adjusted FLOP ({reach['mode']}): more nodes then cost more learning than they add"
+        return f"the cheapest run found costs ${nearest.outcome['cost_usd']:,.0f} ({nearest.describe()})"
+    text = (
+        f"with up to {arena.node_limit:,.0f} nodes and {arena.longest_days:,.0f} days the most within reach is"
+        f" {nearest.outcome['flop_quality']:.2g} quality-adjusted FLOP ({nearest.describe()})"
     )
+    if nearest.nodes < FAR_FROM_LIMIT * arena.node_limit:
+        text += ": more nodes would cost more learning than they add"
+    return text

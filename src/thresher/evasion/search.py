@@ -14,6 +14,9 @@ from thresher.simulation.layout import STAGED_MODES
 
 Choices = dict[str, np.ndarray]
 UNCOMPRESSED_BITS = 16.0
+LEAST_LINK_SHARE = 1e-3
+MISSED = 1e40
+"""Above any dollar figure: scores from here on are of plans that miss their goal."""
 _AUTOMATIC = ("inner_steps", "regional_rounds")
 _WANTED = ("flop_quality", "cost_usd", "cost_chips_only_usd", "stages", *_AUTOMATIC)
 
@@ -27,12 +30,21 @@ class Goal:
     chips_only: bool = False
 
     def score(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """What to minimise; infinite where the goal is missed."""
+        """What to minimise: dollars, or minus the capability.
+
+        Plans that miss the goal score above ``MISSED``, the more the further they miss, so that a search finds its way in;
+        those that cannot run score infinity.
+        """
         cost = values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
         quality = values["flop_quality"]
         if self.target_flop_quality is not None:
-            return np.where(quality >= self.target_flop_quality, cost, np.inf)
-        return np.where(cost <= self.budget_usd, -quality, np.inf)
+            missed = MISSED * (2.0 - quality / self.target_flop_quality)
+            score = np.where(quality >= self.target_flop_quality, cost, missed)
+        else:
+            with np.errstate(invalid="ignore"):
+                missed = MISSED * (1.0 + np.log10(np.maximum(cost / self.budget_usd, 1.0)))
+            score = np.where(cost <= self.budget_usd, -quality, missed)
+        return np.where(quality > 0, score, np.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,11 @@ class Best:
     score: float
 
     @property
+    def reached(self) -> bool:
+        """Whether the plan meets its goal."""
+        return self.score < MISSED
+
+    @property
     def precision(self) -> str:
         """The number format of its hardware."""
         return self.setting.hardware[int(self.choices["hardware"])].precision
@@ -69,7 +86,7 @@ def evaluate(
         part = {name: columns[name] for name in choices}
         owned = part["nodes"] * setting.by_hardware["chips_per_node"][part["hardware"]]
         out = default.simulate(columns_of(setting, part), parameters, mode=setting.mode, wanted=_WANTED)
-        good = (out["feasible"] > 0) & (owned <= setting.most_chips_of_owner[part["hardware"]])
+        good = (out["feasible"] > 0) & (owned <= setting.most_chips[part["hardware"]])
         if setting.mode in STAGED_MODES:
             good &= out["stages"] > 1  # with one stage it is a flat plan
         quality = np.where(good, out["flop_quality"], 0.0)
@@ -83,9 +100,9 @@ def evaluate(
     return evaluate_in_blocks(block, choices, rows, workers)
 
 
-def evaluate_grid(setting: Setting, parameters: Mapping[str, float], node_limit: float) -> Evaluated:
+def evaluate_grid(setting: Setting, parameters: Mapping[str, float]) -> Evaluated:
     """Evaluate a mode's whole grid."""
-    choices, counts = grid(setting, node_limit)
+    choices, counts = grid(setting, parameters)
     configurations, width = len(choices["hardware"]), len(counts)
     crossed = {name: np.repeat(values, width) for name, values in choices.items()}
     crossed["nodes"] = np.tile(counts, configurations)
@@ -96,7 +113,8 @@ def evaluate_grid(setting: Setting, parameters: Mapping[str, float], node_limit:
 def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
     """The best configuration of each kind of hardware, at its best number of nodes; at most ``keep``, best first.
 
-    Every node count is looked at, so the first crossing of a target is found wherever capability is not monotone in nodes.
+    Every node count of the grid is looked at, so a crossing of the target is found wherever capability is not monotone in
+    nodes. Where none meets the goal, those that miss it least are given.
     """
     if not evaluated.values["flop_quality"].size:
         return []
@@ -150,7 +168,7 @@ def _moves(best: Sequence[Best], step: float, turn: int) -> dict[str, np.ndarray
     """Factors on each continuous choice: none, one choice up or down, and random combinations, the same in every run."""
     mode = best[0].setting.mode if best else "flat"
     moved = ["params", "local_batch_tokens", "duration_days"]
-    moved += [] if mode == "datacenter" else ["inner_steps", "bits_per_param"]
+    moved += [] if mode == "datacenter" else ["inner_steps", "bits_per_param", "link_share"]
     moved += ["activation_compression"] if mode in STAGED_MODES else []
     moved += ["regional_rounds"] if mode == "hierarchical" else []
     up = 1.0 + step * np.eye(len(moved))
@@ -172,7 +190,9 @@ def _improve(
     choices = {name: np.asarray([item.choices[name] for item in best])[plan] for name in best[0].choices}
     for name, factors in moves.items():
         choices[name] = choices[name] * factors[move]
-    choices["nodes"] = np.maximum(np.round(choices["nodes"] * spread[point]), 1.0)
+    choices["nodes"] = np.clip(np.round(choices["nodes"] * spread[point]), 1.0, setting.node_limit)
+    choices["params"] = np.minimum(choices["params"], settings()["most_params"])
+    choices["link_share"] = np.clip(choices["link_share"], LEAST_LINK_SHARE, 1.0)
     for name in _AUTOMATIC:
         choices[name] = np.maximum(np.round(choices[name]), 1.0)
     choices["duration_days"] = np.minimum(choices["duration_days"], setting.longest_days)
@@ -203,7 +223,7 @@ def _without_idle_nodes(setting: Setting, choices: Choices, parameters: Mapping[
 
 
 def _least_nodes(best: Best, goal: Goal, parameters: Mapping[str, float]) -> Best:
-    """Look at every number of nodes below the best one (or four thousand of them), all else as it is."""
+    """Look at the numbers of nodes from seven tenths of the best one up to it (four thousand at most), all else as it is."""
     counts = np.unique(np.round(np.linspace(max(1.0, 0.7 * best.choices["nodes"]), best.choices["nodes"], 4000)))
     candidates = {name: np.full(len(counts), value) for name, value in best.choices.items()} | {"nodes": counts}
     candidates["hardware"] = candidates["hardware"].astype(int)

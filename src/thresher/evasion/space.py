@@ -24,7 +24,7 @@ DISTRIBUTED_MODES = ("flat", "hierarchical", "pipeline", "swarm")
 
 CHOICES = (
     "nodes", "params", "inner_steps", "local_batch_tokens", "bits_per_param", "overlap", "activation_compression",
-    "nodes_per_group", "duration_days",
+    "nodes_per_group", "duration_days", "link_share",
 )  # fmt: skip
 """What varies from candidate to candidate beside the hardware."""
 
@@ -62,49 +62,75 @@ def usable_chips(names: Sequence[str] | None = None) -> list[Chip]:
 def unseen_hardware(regime: Regime, candidates: Sequence[Chip], precisions: Sequence[str], mode: str) -> list[Hardware]:
     """Nodes of each chip and format that stand just under every cluster clause, and smaller ones.
 
-    A swarm may also use single cards; a datacentre is made of servers and may hold all that no clause bounds.
+    A swarm may also use single cards. In mode ``datacenter`` the servers of one site together stay under every clause, which is
+    of interest only where a clause leaves room for a large site.
     """
     found = []
     for chip in candidates:
         bound = regime.largest_uncovered_count(chip)
-        if bound == 0:
+        if bound == 0 or (mode == "datacenter" and bound is not None and bound < settings()["large_from"]):
             continue
-        most = settings()["datacenter_chips_per_node"] if bound is None else bound
-        shares = settings()["flat_chips_shares" if mode == "flat" else "chips_shares"]
-        counts = {max(1, round(most * share)) for share in shares}
-        counts |= {
-            round(most * share) for share in settings()["large_shares"] if most * share >= settings()["large_from"]
-        }
-        if mode == "swarm":
-            counts |= {count for count in settings()["swarm_chips"] if count <= most}
-        if mode == "datacenter":
-            counts = {settings()["datacenter_chips_per_node"]}
-        found += [
-            Hardware(chip, precision, count, bound)
-            for precision, count in product(precisions, sorted(counts))
-            if chip.rate_tflops(precision) is not None
-        ]
-    return found
+        counts = _node_sizes(bound, mode)
+        found += [Hardware(chip, precision, count, bound) for precision, count in product(precisions, counts)]
+    return [item for item in found if item.chip.rate_tflops(item.precision) is not None]
+
+
+def declared_hardware(candidates: Sequence[Chip], precisions: Sequence[str]) -> list[Hardware]:
+    """Servers of one openly declared datacentre, which no clause bounds."""
+    server = settings()["datacenter_chips_per_node"]
+    return [
+        Hardware(chip, precision, server, None)
+        for chip, precision in product(candidates, precisions)
+        if chip.rate_tflops(precision) is not None
+    ]
+
+
+def _node_sizes(bound: int | None, mode: str) -> list[int]:
+    """Chips per node to try: the most that is unseen, half of it (flat), and a ladder of fixed sizes where it is large."""
+    s = settings()
+    if mode == "datacenter":
+        return [s["datacenter_chips_per_node"]]
+    most = s["datacenter_chips_per_node"] if bound is None else bound
+    sizes = {most, *(max(1, round(most * share)) for share in (s["flat_chips_shares"] if mode == "flat" else ()))}
+    sizes |= {size for size in s["large_sizes"] if s["large_from"] <= size < most}
+    if mode == "swarm":
+        sizes |= {size for size in s["swarm_chips"] if size <= most}
+    return sorted(sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a search holds fixed: the mode, its hardware, and the columns that no choice changes."""
+    """What a search holds fixed: the mode, its hardware, the columns that no choice changes, and its limits.
+
+    ``most_chips`` is the most chips of each hardware that all nodes together may have, infinite where only the node is bounded.
+    """
 
     mode: str
     hardware: tuple[Hardware, ...]
     fixed: Mapping[str, float]
     by_hardware: Mapping[str, np.ndarray]
-    most_chips_of_owner: np.ndarray
+    most_chips: np.ndarray
     longest_days: float
+    node_limit: float
 
 
 def make_setting(
-    regime: Regime, mode: str, hardware: Sequence[Hardware], network: NetworkProfile, longest_days: float
+    regime: Regime | None,
+    mode: str,
+    hardware: Sequence[Hardware],
+    network: NetworkProfile,
+    *,
+    longest_days: float,
+    node_limit: float,
+    parameters: Mapping[str, Any],
 ) -> Setting:
-    """Gather chip figures by hardware, the network, and the defaults of everything else."""
+    """Gather chip figures by hardware, the network, and the defaults of everything else; no regime bounds nothing."""
     rows = [
-        {**chip_columns(item.chip, item.precision), "chips_per_node": float(item.chips_per_node)} for item in hardware
+        {
+            **chip_columns(item.chip, item.precision, parameters=parameters),
+            "chips_per_node": float(item.chips_per_node),
+        }
+        for item in hardware
     ]
     by_hardware = {name: np.asarray([row[name] for row in rows]) for name in rows[0]} if rows else {}
     fixed = {
@@ -123,12 +149,22 @@ def make_setting(
         ),
         "outer_state_on_chips": 0.0,
         "data_streamed": 1.0,
-        "unique_tokens": default.parameters()["unique_tokens"],
+        "unique_tokens": parameters["unique_tokens"],
         "error_feedback": 1.0,
     }
-    owner_bounds = [regime.largest_uncovered_count(item.chip, over="owner") for item in hardware]
-    owner_limit = [np.inf if bound is None else float(bound) for bound in owner_bounds]
-    return Setting(mode, tuple(hardware), fixed, by_hardware, np.asarray(owner_limit), longest_days)
+    return Setting(
+        mode, tuple(hardware), fixed, by_hardware, _most_chips(regime, mode, hardware), longest_days, node_limit
+    )
+
+
+def _most_chips(regime: Regime | None, mode: str, hardware: Sequence[Hardware]) -> np.ndarray:
+    """The bound on all nodes together: of clauses that count by owner, and of every clause where all stand at one site."""
+    bounds = []
+    for item in hardware:
+        by_owner = None if regime is None else regime.largest_uncovered_count(item.chip, over="owner")
+        at_one_site = item.bound if mode == "datacenter" else None
+        bounds.append(min((float(bound) for bound in (by_owner, at_one_site) if bound is not None), default=np.inf))
+    return np.asarray(bounds)
 
 
 def columns_of(setting: Setting, choices: Mapping[str, np.ndarray]) -> Columns:
@@ -137,12 +173,14 @@ def columns_of(setting: Setting, choices: Mapping[str, np.ndarray]) -> Columns:
     columns: Columns = {name: np.asarray(value) for name, value in setting.fixed.items()}
     columns |= {name: values[index] for name, values in setting.by_hardware.items()}
     columns |= {name: value for name, value in choices.items() if name != "hardware"}
+    for name in ("upload_mbps", "download_mbps"):
+        columns[name] = columns[name] * columns["link_share"]
     columns["active_params"] = columns["params"]
     columns["compression"] = 8.0 * columns["bytes_per_value"] / columns["bits_per_param"]
     return columns
 
 
-def largest_params(setting: Setting) -> np.ndarray:
+def largest_params(setting: Setting, parameters: Mapping[str, Any]) -> np.ndarray:
     """The largest model that one node of each hardware holds, by bisection on the simulated memory."""
     count = len(setting.hardware)
     low, high = np.full(count, np.log(1e6)), np.full(count, np.log(settings()["most_params"]))
@@ -155,9 +193,7 @@ def largest_params(setting: Setting) -> np.ndarray:
         middle = 0.5 * (low + high)
         columns = columns_of(setting, choices | {"params": np.exp(middle)})
         with np.errstate(all="ignore"):
-            memory = default.simulate(
-                columns, default.parameters(), mode="flat", wanted=("memory_needed_gb", "memory_usable_gb")
-            )
+            memory = default.simulate(columns, parameters, mode="flat", wanted=("memory_needed_gb", "memory_usable_gb"))
         fits = memory["memory_needed_gb"] <= memory["memory_usable_gb"]
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return np.asarray(np.exp(low))
@@ -167,24 +203,30 @@ def _middle(setting: Setting) -> dict[str, float]:
     return {
         "inner_steps": 100.0, "local_batch_tokens": float(settings()["local_batch_tokens"][0]), "bits_per_param": 1.0,
         "overlap": 1.0, "activation_compression": 1.0, "nodes_per_group": 2.0, "duration_days": setting.longest_days,
+        "link_share": 1.0,
     }  # fmt: skip
 
 
+def durations(longest_days: float, ladder: Sequence[float]) -> list[float]:
+    """Lengths of run on the grid: a fixed ladder up to the longest, and the longest; a longer cap only adds to them."""
+    return sorted({float(days) for days in ladder if days < longest_days} | {longest_days})
+
+
 def node_counts(most: float) -> np.ndarray:
-    """Numbers of nodes on the grid: every whole number near 1, then geometric, up to ``most``."""
+    """Numbers of nodes on the grid: geometric, as whole numbers, up to ``most``."""
     ratio = settings()["nodes_ratio"]
     steps = int(np.log(max(most, 1.0)) / np.log(ratio)) + 1
     counts = np.unique(np.round(np.append(ratio ** np.arange(steps + 1), most)))
     return np.asarray(counts[counts <= most])
 
 
-def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def grid(setting: Setting, parameters: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The candidates of one mode: choices without nodes (one entry a configuration), and the node counts to cross with."""
     s = settings()
     nan = float("nan")
     rhythms = [(float(overlap), nan if steps == "auto" else float(steps)) for overlap, steps in s["rhythms"]]
-    counts = node_counts(node_limit)
-    largest = largest_params(setting) if setting.mode != "datacenter" else np.ones(len(setting.hardware))
+    counts = node_counts(setting.node_limit)
+    largest = largest_params(setting, parameters) if setting.mode != "datacenter" else np.ones(len(setting.hardware))
     axes: dict[str, Sequence[Any]] = {
         "hardware": range(len(setting.hardware)),
         "scale": s["params_shares"],
@@ -193,7 +235,8 @@ def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np
         "bits_per_param": s["bits_per_param"],
         "activation_compression": [1.0],
         "nodes_per_group": [2.0],
-        "duration_days": [setting.longest_days * share for share in s["duration_shares"]],
+        "duration_days": durations(setting.longest_days, s["durations"]),
+        "link_share": [1.0],
     }
     if setting.mode == "hierarchical":
         axes |= {"nodes_per_group": s["nodes_per_group"], "scale": s["params_shares"][2:]}
@@ -203,7 +246,7 @@ def grid(setting: Setting, node_limit: float) -> tuple[dict[str, np.ndarray], np
         axes |= {
             "scale": s["datacenter_params"], "rhythm": [(0.0, 1.0)], "local_batch_tokens": s["datacenter_batch_tokens"],
             "bits_per_param": [16.0],
-            "duration_days": [setting.longest_days * share for share in s["datacenter_duration_shares"]],
+            "duration_days": durations(setting.longest_days, s["datacenter_durations"]),
         }  # fmt: skip
     rows = list(product(*(axes[name] for name in axes)))
     columns = dict(zip(axes, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(axes, ())
