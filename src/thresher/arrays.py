@@ -81,6 +81,9 @@ def evaluate_in_blocks(
 
     if rows:
         run(0)
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
+    try:
         list(pool.map(run, starts[1:]))
+    finally:
+        pool.shutdown(cancel_futures=True)
     return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +40,9 @@ class Commands(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as error:
+            click.echo(f"thresher: standard output: expected a place that can be written ({error.strerror})", err=True)
+            ctx.exit(2)
 
 
 def examples(*lines: str) -> str:
@@ -60,6 +65,13 @@ def main() -> None:
     Thresher evaluates rules on compute: what they leave possible unseen, what that costs, whom they burden, and how far the
     evidence reaches.
     """
+    if sys.stdout is None:
+        raise InputError("standard output", "one that is open")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal that lacks a character gets a question mark, not a traceback
+            stream.reconfigure(errors="replace")
 
 
 @main.command(
@@ -150,6 +162,16 @@ def assess(
     report (HTML) and a result file (JSON) under reports/.
     """
     if model == "published":
+        unused = {
+            "--budget": budgets,
+            "--precision": precisions,
+            "--mode": modes,
+            "--max-nodes": max_nodes,
+            "--html": html_file,
+        }
+        for option, value in unused.items():
+            if value:
+                raise InputError(option, "no such option with --model published, whose search is the study's own")
         _assess_published(regime, targets, chips, json_file)
         return
     from thresher.assessment.assess import TARGETS
@@ -261,9 +283,9 @@ def classify(clusters: Path, regime: str, json_file: str | None) -> None:
     _print_table(("cluster", "decision", "clause", "value of line", "margin", "counted with"), rows, title=rule.title)
 
 
-@main.group(cls=Commands)
+@main.group(cls=Commands, epilog=examples("thresher regime list", "thresher regime lint miri-2025"))
 def regime() -> None:
-    """List, show and check regimes: rules as data."""
+    """List and check regimes: rules as data."""
 
 
 @regime.command("list", epilog=examples("thresher regime list", "thresher regime list --json -"))
@@ -292,7 +314,7 @@ def regime_lint(ctx: click.Context, name: str, json_file: str | None) -> None:
     if not _emit(json_file, findings):
         for finding in findings:
             click.echo(f"{finding.kind}: {', '.join(finding.clause_ids)}\n    {finding.message}")
-        click.echo(f"{len(findings)} findings" if findings else "no findings")
+        click.echo(f"{len(findings)} finding{'s' if len(findings) > 1 else ''}" if findings else "no findings")
     ctx.exit(1 if findings else 0)
 
 
@@ -312,6 +334,7 @@ def regime_schema(json_file: str | None) -> None:
         "thresher catalog chips --maker NVIDIA --memory-kind HBM",
         "thresher catalog chips --at-least memory_gb=100 --at-most price_usd=20000",
         "thresher catalog networks --json -",
+        "thresher catalog H100-SXM",
         "thresher catalog measured_utilisation",
     )
 )
@@ -335,11 +358,12 @@ def catalog(
 ) -> None:
     """List and filter what exists.
 
-    WHAT is chips (the default), networks, systems, runs, tables, or the name of one of the tables.
+    WHAT is chips (the default), networks, systems, runs, tables, the name of one of the tables, or a chip's id for all that is
+    known of it, with its sources.
     """
     from dataclasses import asdict
 
-    from thresher.catalog import filter_chips, networks, reference_systems, table, table_names
+    from thresher.catalog import chip, chips, filter_chips, networks, reference_systems, table, table_names
 
     if what == "chips":
         chosen = filter_chips(
@@ -358,6 +382,11 @@ def catalog(
     elif what == "systems":
         rows = [asdict(item) for item in reference_systems()]
         shown = ("system", "category", "chip", "count", "memory_gb", "h100_equivalents")
+    elif what.lower() in {name.lower() for name in chips()}:
+        rows = [asdict(chip(what))]
+        if not _emit(json_file, rows):
+            _print_table(("field", "value"), [(name, _cell(value)) for name, value in rows[0].items()])
+        return
     elif what == "tables":
         rows = [{"table": name} for name in table_names()]
         shown = ("table",)
@@ -469,6 +498,8 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: s
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, float) and math.isnan(value):
+        return "unknown"
     if isinstance(value, bool | str):
         return str(value)
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < WHOLE_BELOW else f"{value:,.4g}"
@@ -494,6 +525,8 @@ def _bounds(texts: Sequence[str], option: str) -> dict[str, float]:
         column, _, number = text.partition("=")
         try:
             bounds[column] = float(number)
+            if math.isnan(bounds[column]):
+                raise ValueError
         except ValueError:
             raise InputError(option, "COLUMN=NUMBER, for instance memory_gb=80", text) from None
     return bounds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -63,7 +62,7 @@ def to_json_text(data: Any) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; folders are made.
+    """Write a file whole or not at all; missing folders are made, links are followed, devices and pipes written through.
 
     Raises
     ------
@@ -71,15 +70,14 @@ def write_text(path: Path, text: str) -> None:
         The path cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.exists() and not path.is_file():
+            path.write_text(text, "utf-8")
+            return
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+            whole = Path(folder) / target.name
+            whole.write_text(text, "utf-8")
+            whole.replace(target)
     except OSError as error:
-        raise InputError(str(path), f"a path that can be written ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise InputError(str(path), f"a path that can be written ({error.strerror})") from None

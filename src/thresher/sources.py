@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,18 +12,33 @@ import yaml
 
 from thresher.errors import InputError
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader, with libyaml where it is there, that refuses a key given twice instead of keeping the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """A mapping whose keys are all different."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 def read_yaml(text: str, where: str) -> Any:
-    """Parse YAML, with libyaml where it is there; a syntax error names the file and the line."""
+    """Parse YAML; a syntax error or a key given twice names the file and the line."""
     try:
-        return yaml.load(text, Loader=_LOADER)
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{where}{line}", f"valid YAML ({error.problem})") from None
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(where, f"valid YAML ({error})") from None
+
+
+HOW = ("read", "second-hand", "computed", "judgement")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +118,12 @@ def parse_quantities(document: Any, where: str) -> Quantities:
     """Check a parameter document (``sources`` and ``parameters``) and give its quantities; see ``load_quantities``."""
     if not isinstance(document, dict) or not {"sources", "parameters"} <= document.keys():
         raise InputError(where, "the two keys `sources` and `parameters`")
-    sources = {key: Source(key, row["title"], row["address"], row["how"]) for key, row in document["sources"].items()}
+    sources = {}
+    for key, row in document["sources"].items():
+        lacking = {"title", "address", "how"} - row.keys()
+        if lacking or row["how"] not in HOW:
+            raise InputError(f"{where}: sources.{key}", f"title, address and how (one of {', '.join(HOW)})", row)
+        sources[key] = Source(key, row["title"], row["address"], row["how"])
     rows = {}
     for name, row in document["parameters"].items():
         here = f"{where}: {name}"
@@ -112,8 +132,11 @@ def parse_quantities(document: Any, where: str) -> Quantities:
             raise InputError(here, f"the keys value, unit and source (missing: {', '.join(sorted(missing))})")
         if row["source"] not in sources:
             raise InputError(f"{here}.source", f"one of {', '.join(sources)}", row["source"])
-        value = float(row["value"])
-        low, high = (float(edge) for edge in row.get("range", (value, value)))
+        try:
+            value = float(row["value"])
+            low, high = (float(edge) for edge in row.get("range", (value, value)))
+        except (TypeError, ValueError):
+            raise InputError(here, "a number, and a range of two numbers", [row["value"], row.get("range")]) from None
         if not low <= value <= high:
             raise InputError(f"{here}.range", f"two numbers around the value {value}", row.get("range"))
         rows[name] = Quantity(

@@ -212,8 +212,8 @@ def duration_reasoning(longest_days: float) -> str:
     hardware, algorithms = p["hardware_progress_per_year"], p["algorithmic_progress_per_year"]
     both, alone = (DAYS_PER_YEAR / rate for rate in (hardware + algorithms, hardware))
     return (
-        f"Runs of up to {longest_days:.0f} days are considered. A run longer than {both:.0f} days is overtaken by a later one if"
-        f" chips and algorithms go on improving as they do; {alone:.0f} days if only chips do, as under a rule that halts"
+        f"Runs of up to {longest_days:,.0f} days are considered. A run longer than {both:,.0f} days is overtaken by a later one"
+        f" if chips and algorithms go on improving as they do; {alone:,.0f} days if only chips do, as under a rule that halts"
         " research. The study's 1.5 years (548 days) lies between."
     )
 

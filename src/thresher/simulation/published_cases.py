@@ -16,7 +16,7 @@ from thresher.errors import InfeasiblePlanError, InputError
 from thresher.simulation import published
 from thresher.simulation.plans import chip_columns
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Positive = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 
 
@@ -74,6 +74,14 @@ OUTPUTS = {
         "eta_replica", "chi", "c_throughput", "c_local", "c_quality", "total_tokens_T", "overtraining_ratio", "cost_usd",
     ),
 }  # fmt: skip
+_NO_ANSWER = {
+    "flat": "its numbers are out of all proportion: the calculator's loss law gives no finite answer",
+    "hierarchical": "its numbers are out of all proportion: the calculator's loss law gives no finite answer",
+    "pipeline": (
+        "a pipeline needs a model larger than one node holds (params_b x bytes_per_param over node_memory_gb) and nodes for at"
+        " least two groups"
+    ),
+}
 _WHOLE = {"h_min", "h_used", "n_groups", "h_inner", "h_regional", "pp_stages"}
 
 
@@ -102,7 +110,9 @@ def _parse_case(row: Any, where: str) -> PublishedCase:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "case"
         value = ... if first["type"] == "missing" else first["input"]
-        raise InputError(f"{where}: {key}", first["msg"].lower().replace("input should be ", ""), value) from None
+        expected = {"extra_forbidden": "no such key", "missing": "a value"}.get(first["type"])
+        plain = first["msg"].lower().replace("input should be ", "")
+        raise InputError(f"{where}: {key}", expected or plain, value) from None
     for name in _NEEDED[case.mode]:
         if getattr(case, name) is None:
             raise InputError(f"{where}: {name}", f"a value, which mode {case.mode} needs")
@@ -125,11 +135,8 @@ def evaluate_cases(cases: Sequence[PublishedCase], where: str = "cases") -> list
         out = evaluate_in_blocks(function, columns_of([cases[index] for index in at]), len(at))
         for position, index in enumerate(at):
             row = {name: float(out[name][position]) for name in OUTPUTS[mode]}
-            if math.isnan(row["c_quality"]):
-                raise InfeasiblePlanError(
-                    f"{where}: case {index + 1}: a pipeline needs a model larger than one node holds (params_b x"
-                    " bytes_per_param over node_memory_gb) and nodes for at least two groups"
-                )
+            if not math.isfinite(row["c_quality"]):
+                raise InfeasiblePlanError(f"{where}: case {index + 1}: {_NO_ANSWER[mode]}")
             results[index] = {name: int(value) if name in _WHOLE else value for name, value in row.items()}
     return results
 

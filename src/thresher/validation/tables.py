@@ -70,7 +70,8 @@ def load(name: str, path: Path | None = None) -> Columns:
         return _columns(name, f"{name}.csv", rows)
     try:
         text = path.read_text("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        rows_of_text = (line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+        reader = csv.DictReader(io.StringIO("".join(rows_of_text), newline=""), strict=True)
         rows = list(reader)
     except OSError as error:
         raise InputError(str(path), f"a readable file ({error.strerror})") from None
