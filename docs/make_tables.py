@@ -164,7 +164,14 @@ def judgements() -> str:
 def figures() -> dict[str, str]:
     """The central values that pages quote by name, and some as percentages."""
     values = {name: row.value for name, row in default.quantities().items()}
-    shares = ("usable_memory_fraction", "duty_cap", "compute_time_spread", "link_time_spread", "blocking_share")
+    shares = (
+        "usable_memory_fraction",
+        "duty_cap",
+        "steady_duty_share",
+        "compute_time_spread",
+        "link_time_spread",
+        "blocking_share",
+    )
     return {name: number(value) for name, value in values.items()} | {
         f"{name}_percent": f"{values[name] * 100:.3g}%" for name in shares
     }

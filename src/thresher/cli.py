@@ -122,7 +122,7 @@ def main() -> None:
     multiple=True,
     help="Use only this way of working together; may be repeated.",
 )
-@click.option("--max-days", type=float, default=548.0, show_default=True, help="Longest run considered.")
+@click.option("--max-days", type=float, help="Longest run considered.  [default: 548, the study's 1.5 years]")
 @click.option("--max-nodes", type=int, help="Most nodes considered.  [default: 100000]")
 @click.option(
     "--accounting",
@@ -148,7 +148,7 @@ def assess(
     chips: tuple[str, ...],
     precisions: tuple[str, ...],
     modes: tuple[str, ...],
-    max_days: float,
+    max_days: float | None,
     max_nodes: int | None,
     accounting: str,
     model: str,
@@ -167,6 +167,7 @@ def assess(
             "--precision": precisions,
             "--mode": modes,
             "--max-nodes": max_nodes,
+            "--max-days": max_days,
             "--html": html_file,
         }
         for option, value in unused.items():
@@ -174,17 +175,15 @@ def assess(
                 raise InputError(option, "no such option with --model published, whose search is the study's own")
         _assess_published(regime, targets, chips, json_file)
         return
-    from thresher.assessment.assess import TARGETS
     from thresher.assessment.assess import assess as run
     from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
     from thresher.result import to_json_text, write_text
 
     if max_nodes is not None and max_nodes < 1:
         raise InputError("--max-nodes", "a whole number of at least 1", max_nodes)
-    wanted = targets or (() if budgets else TARGETS)
     result = run(
         regime,
-        targets=wanted,
+        targets=targets or None,
         budgets=budgets,
         network_profile=network,
         chips=chips or None,

@@ -19,8 +19,6 @@ from thresher.regime import ClusterRow, Regime, counted_operations, load_regime
 from thresher.result import Explanation, Result
 from thresher.simulation import default
 
-TARGETS = (1e24, 1e25, 1e26)
-LONGEST_DAYS = 548.0
 FORMAT_BITS = {"bf16": 16, "fp8": 8, "fp4": 4}
 DAYS_PER_YEAR = 365.25
 
@@ -125,13 +123,13 @@ class Assessment:
 def assess(
     regime: str | Path | Regime,
     *,
-    targets: Sequence[float] = TARGETS,
+    targets: Sequence[float] | None = None,
     budgets: Sequence[float] = (),
     network_profile: str = "study",
     chips: Sequence[str] | None = None,
     precisions: Sequence[str] = NUMBER_FORMATS,
     modes: Sequence[str] = DISTRIBUTED_MODES,
-    longest_days: float = LONGEST_DAYS,
+    longest_days: float | None = None,
     node_limit: float | None = None,
     chips_only: bool = False,
     progress: Callable[[str], None] = lambda _message: None,
@@ -143,13 +141,14 @@ def assess(
     regime
         A shipped regime's name, the path of a regime file, or a loaded regime.
     targets, budgets
-        Quality-adjusted FLOP to reach at least cost; dollars to reach the most quality-adjusted FLOP with.
+        Quality-adjusted FLOP to reach at least cost (those of ``evasion/data/search.yaml`` where neither is given); dollars to
+        reach the most quality-adjusted FLOP with.
     network_profile
         Links between nodes, by the catalog's name.
     chips, precisions, modes
         What the adversary may use.
     longest_days
-        The longest run considered.
+        The longest run considered; the study's 1.5 years by default.
     node_limit
         The most nodes considered.
     chips_only
@@ -162,10 +161,12 @@ def assess(
     """
     rule = regime if isinstance(regime, Regime) else load_regime(regime)
     s = settings()
+    longest = s["longest_days"] if longest_days is None else longest_days
+    wanted = targets if targets is not None else () if budgets else s["targets"]
     for name, values, (least, most) in (
-        ("target", targets, s["target_bounds"]),
+        ("target", wanted, s["target_bounds"]),
         ("budget", budgets, s["budget_bounds"]),
-        ("longest run (--max-days)", (longest_days,), (1.0, s["longest_days_allowed"])),
+        ("longest run (--max-days)", (longest,), (1.0, s["longest_days_allowed"])),
     ):
         for value in values:
             if not least <= value <= most:
@@ -173,14 +174,14 @@ def assess(
     arena = prepare(
         rule,
         network(network_profile),
-        longest_days=longest_days,
+        longest_days=longest,
         node_limit=node_limit,
         chips=[chip(name).chip for name in chips] if chips else None,
         precisions=precisions,
         modes=modes,
         progress=progress,
     )
-    goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in targets]
+    goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in wanted]
     goals += [Goal(budget_usd=budget, chips_only=chips_only) for budget in budgets]
     answers = []
     for goal in goals:
@@ -190,7 +191,7 @@ def assess(
     curves = [frontier([item], item.setting.mode, quality) for item in arena.unseen]
     curves.append(frontier([arena.declared], "declared datacentre", quality))
     return Assessment(
-        rule, arena, tuple(answers), tuple(_burden(rule)), tuple(curves), duration_reasoning(longest_days),
+        rule, arena, tuple(answers), tuple(_burden(rule)), tuple(curves), duration_reasoning(longest),
         _largest_models(arena),
     )  # fmt: skip
 

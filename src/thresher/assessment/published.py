@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from thresher.assessment.assess import TARGETS
 from thresher.catalog import chip
 from thresher.errors import InputError
 from thresher.evasion.published_search import PublishedNode, least_nodes
@@ -47,7 +46,7 @@ def assess_published(
         A regime with no cluster clause (the study's search needs a largest node), or a chip with no known price.
     """
     rule = load_regime(regime)
-    wanted = tuple(targets or TARGETS)
+    wanted = tuple(targets or settings()["targets"])
     answers = []
     for name in chips or STUDY_CHIPS:
         unit = chip(name)
