@@ -42,9 +42,8 @@ def footprint(
     People are the core team and the operators of its sites (technicians by power in one datacentre); who among them knows
     the purpose is not modelled here.
     """
-    by_power = outcome["power_mw"] * parameters["technicians_per_mw"]
-    staff = by_power if one_site else max(by_power, nodes * parameters["operators_per_site"])
     sites = 1.0 if one_site else nodes
+    staff = max(outcome["power_mw"] * parameters["technicians_per_mw"], sites * parameters["operators_per_site"])
     return Footprint(
         chips=nodes * chips_per_node,
         chip=chip,

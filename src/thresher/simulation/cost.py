@@ -57,7 +57,8 @@ def run_cost(
     price_with_server
         1 where the price is a share of a whole server or rack, so that its server is paid for.
     one_site
-        Whether all nodes stand in one datacentre (its interconnect, its staffing by power) or each on a site of its own.
+        Whether all nodes stand in one datacentre, with its tariff and no rented links, or each on a site of its own. Interconnect
+        and staff go by the size of a site alike.
     power_mw, peak_it_kw
         Mean power at the meter; and the power of the equipment at full load, which colocation is priced by.
     rate_mbps
@@ -74,20 +75,20 @@ def run_cost(
     server_share = xp.where(
         workstation > 0, p["workstation_server_cost_per_chip_dollar"] + 0.0 * nodes, p["server_cost_per_chip_dollar"]
     )
+    sites = 1.0 if one_site else nodes
+    chips_at_site = nodes * chips_per_node / sites
     cluster_fabric = p["cluster_interconnect_cost_per_chip_dollar"] + 0.0 * nodes
-    several = xp.where(
-        chips_per_node > p["single_switch_chips"], cluster_fabric, p["node_interconnect_cost_per_chip_dollar"]
+    several_servers = xp.where(
+        chips_at_site > p["single_switch_chips"], cluster_fabric, p["node_interconnect_cost_per_chip_dollar"]
     )
-    fabric = cluster_fabric if one_site else xp.where(chips_per_node > p["server_chips"], several, 0.0 * several)
+    fabric = xp.where(chips_at_site > p["server_chips"], several_servers, 0.0 * several_servers)
+    by_power = power_mw / sites * p["technicians_per_mw"]
+    technicians = sites * xp.maximum(by_power, p["operators_per_site"] + 0.0 * by_power)
     tariff = p["electricity_usd_per_kwh" if one_site else "electricity_small_site_usd_per_kwh"]
     network = nodes * rate_mbps * p["internet_usd_per_mbps_month"] * months + relayed_gb * p["object_store_usd_per_gb"]
+    setup = sites * p["site_setup_usd"]
     if one_site:
-        setup, technicians = 0.0, power_mw * p["technicians_per_mw"]
         network = 0.0 * network
-    else:
-        by_power = power_mw / nodes * p["technicians_per_mw"]
-        setup = nodes * p["site_setup_usd"]
-        technicians = nodes * xp.maximum(by_power, p["operators_per_site"] + 0.0 * by_power)
     return Cost(
         chips=chips,
         servers=bought * ((1.0 - price_with_server) * server_share + fabric),
