@@ -27,12 +27,11 @@ FITTED = (
     "critical_replicas",
     "critical_replicas_compute_exponent",
     "inner_step_scale",
-    "critical_batch_tokens_at_1e12",
 )
-LOGARITHMIC = (0, 2, 3)
+LOGARITHMIC = (0, 2)
 """Positions in the vector of those fitted in the logarithm; their standard errors are of the logarithm too."""
 
-START = (3.0, 0.08, 4.0, float(np.log(1.6e6)), 0.5, 2.6)
+START = (3.0, 0.08, 4.0, 0.5, 2.6)
 """The numbers of FITTED, then scale and offset of the ablations' token term."""
 
 SWEEP_NATS = {"arXiv 2503.09799v1": 0.004, "arXiv 2501.18512": 0.008}
@@ -107,7 +106,12 @@ def cost(x: Any, replicas: Any, inner_steps: Any, params: Any, tokens: Any, batc
     values = dict(zip(FITTED, x, strict=False))
     for position in LOGARITHMIC:
         values[FITTED[position]] = np.exp(x[position])
-    names = ("critical_replicas_reference_flop", "inner_step_reference", "critical_batch_exponent")
+    names = (
+        "critical_replicas_reference_flop",
+        "inner_step_reference",
+        "critical_batch_tokens_at_1e12",
+        "critical_batch_exponent",
+    )
     terms: ReplicaCost = replica_cost_terms(
         inner_steps=inner_steps,
         params=params,
@@ -125,7 +129,7 @@ def residuals(x: Any, rows: Rows, ablations: tuple[Any, Any, Any, float], expone
     sweep = rows.token_share * (of_rows**LAW.beta - 1.0) - rows.difference
 
     replicas, batch, perplexity, increase = ablations
-    scale, offset = x[4], x[5]
+    scale, offset = x[3], x[4]
     tokens = ABLATION_BATCH * (SHARED_STEPS + REPLICA_STEPS * np.where(replicas > 0, replicas, 8.0))
     steps = np.where(replicas > 0, ABLATION_STEPS, 1.0)
     paid = cost(x, np.maximum(replicas, 1.0), steps, ABLATION_PARAMS, tokens, batch, exponent)
@@ -142,7 +146,7 @@ def fit(free_exponent: bool = False) -> tuple[dict[str, float], Any, Any]:
     rows, ablations = sweep_rows(), ablation_rows()
 
     def scaled(x: Any) -> Any:
-        sweep, other = residuals(x, rows, ablations, x[6] if free_exponent else 1.0)
+        sweep, other = residuals(x, rows, ablations, x[5] if free_exponent else 1.0)
         return np.concatenate([sweep / rows.nats, other / ABLATION_NATS])
 
     start = [*START, 1.0] if free_exponent else START
@@ -154,7 +158,7 @@ def fit(free_exponent: bool = False) -> tuple[dict[str, float], Any, Any]:
         values[name] = float(np.exp(result.x[position]) if logarithmic else result.x[position])
         values[f"{name}_{'log_' if logarithmic else ''}error"] = float(errors[position])
     values["loss"] = float(result.cost)
-    return values, *residuals(result.x, rows, ablations, result.x[6] if free_exponent else 1.0)
+    return values, *residuals(result.x, rows, ablations, result.x[5] if free_exponent else 1.0)
 
 
 def report(free_exponent: bool = False) -> dict[str, float]:

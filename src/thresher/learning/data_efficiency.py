@@ -18,8 +18,8 @@ from thresher.arrays import Array, logarithm, namespace
 def critical_batch_tokens(tokens: Array, *, at_1e12: Array, exponent: Array) -> Array:
     """The batch, in tokens, at which a run needs twice the data: ``at_1e12`` (tokens / 1e12) ^ ``exponent``.
 
-    Growth with tokens alone, of about their square root, is Bergsma et al. 2025 (arXiv 2505.13738); the level is fitted to
-    the data-parallel rows of arXiv 2311.08105 table 2.
+    Growth with tokens alone, of about their square root, is Bergsma et al. 2025 (arXiv 2505.13738); the level is the
+    geometric mean of two measurements that differ by a factor of four (arXiv 2311.08105 and 2505.23971).
     """
     xp = namespace(tokens)
     return at_1e12 * xp.exp(exponent * xp.log(1e-12 * tokens))
@@ -86,7 +86,7 @@ def replica_cost_terms(
     The first term is McCandlish et al. 2018 (arXiv 1812.06162): D(B) = D_min (1 + B / B_crit). At H = 1 the formula is data
     parallelism with the global batch M x local batch; as H grows the replicas' drift replaces it, one unit of noise per
     replica, which is how a critical *replica count* arises. Linear growth in M - 1 is what the 64-replica rows at fixed steps
-    per replica ask for: a free exponent fits at 1.06 +- 0.05. Fitted jointly by ``tools/fit_replicas.py``; residuals are 0.003
+    per replica ask for: a free exponent fits at 1.04 +- 0.04. Fitted jointly by ``tools/fit_replicas.py``; residuals are 0.003
     nats (rms) on arXiv 2503.09799 table 4.
 
     Limits: one replica costs 1 + b whatever H; the cost is continuous in M and rises with M. Weak: hundreds of replicas at
