@@ -10,7 +10,7 @@ from typing import Any
 from thresher.assessment.assess import assess
 from thresher.errors import InputError
 from thresher.regime import Decision, Finding, lint_regime, load_regime, read_clusters
-from thresher.simulation.plans import check_plan, read_plan, simulate_plan
+from thresher.simulation.plans import Value, check_plan, read_plan, simulate_plan
 from thresher.validation import validate
 
 __all__ = ["assess", "classify", "lint", "simulate", "validate"]
@@ -49,19 +49,8 @@ def simulate(
 
         if not isinstance(plan, Mapping) and _is_json(Path(plan)):
             return evaluate_cases(parse_cases(_read(Path(plan)), where), where)
-        checked = check_plan(plan) if isinstance(plan, Mapping) else read_plan(Path(plan))
-        return evaluate_cases([case_of_plan(checked, where)], where)[0]
-    if isinstance(plan, Mapping):
-        return simulate_plan(check_plan(plan), where)
-    if _is_json(Path(plan)):
-        try:
-            document = json.loads(_read(Path(plan)))
-        except json.JSONDecodeError as error:
-            raise InputError(where, f"valid JSON ({error})") from None
-        if not isinstance(document, dict):
-            raise InputError(where, "one plan with the tables plan and network (a list of cases needs model published)")
-        return simulate_plan(check_plan(document, where), where)
-    return simulate_plan(read_plan(Path(plan)), where)
+        return evaluate_cases([case_of_plan(_checked_plan(plan), where)], where)[0]
+    return simulate_plan(_checked_plan(plan), where)
 
 
 def classify(clusters: str | Path, *, regime: str | Path) -> list[Decision]:
@@ -72,6 +61,22 @@ def classify(clusters: str | Path, *, regime: str | Path) -> list[Decision]:
 def lint(regime: str | Path) -> list[Finding]:
     """Point at clauses of a regime that contradict each other or leave a gap."""
     return lint_regime(load_regime(regime))
+
+
+def _checked_plan(plan: str | Path | Mapping[str, Any]) -> dict[str, Value]:
+    """The plan of a mapping, a JSON file or a TOML file."""
+    if isinstance(plan, Mapping):
+        return check_plan(plan)
+    path = Path(plan)
+    if not _is_json(path):
+        return read_plan(path)
+    try:
+        document = json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise InputError(str(path), f"valid JSON ({error})") from None
+    if not isinstance(document, dict):
+        raise InputError(str(path), "one plan with the tables plan and network (a list of cases needs model published)")
+    return check_plan(document, str(path))
 
 
 def _is_json(path: Path) -> bool:

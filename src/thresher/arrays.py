@@ -62,7 +62,6 @@ def evaluate_in_blocks(
     workers
         Threads; by default the processors this process may use.
     """
-    workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 2
     starts = range(0, rows, BLOCK_ROWS)
     out: dict[str, np.ndarray] = {}
 
@@ -81,9 +80,14 @@ def evaluate_in_blocks(
 
     if rows:
         run(0)
-    pool = ThreadPoolExecutor(workers)
+    pool = ThreadPoolExecutor(workers or _usable_processors())
     try:
         list(pool.map(run, starts[1:]))
     finally:
         pool.shutdown(cancel_futures=True)
     return out
+
+
+def _usable_processors() -> int:
+    """The processors this process may use; two where the system cannot say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2

@@ -68,9 +68,8 @@ def main() -> None:
     if sys.stdout is None:
         raise InputError("standard output", "one that is open")
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a terminal that lacks a character gets a question mark, not a traceback
+        # a terminal that lacks a character gets a question mark, not a traceback
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
@@ -177,7 +176,6 @@ def assess(
         return
     from thresher.assessment.assess import assess as run
     from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
-    from thresher.result import to_json_text, write_text
 
     if max_nodes is not None and max_nodes < 1:
         raise InputError("--max-nodes", "a whole number of at least 1", max_nodes)
@@ -197,14 +195,13 @@ def assess(
     name = result.regime.name
     page = Path(html_file or f"reports/{name}.html")
     if json_file == "-":
-        click.echo(to_json_text(result.as_result().as_json()), nl=False)
-        if html_file is None:
-            return
-    _write_report(result, page)
-    if json_file == "-":
+        _emit(json_file, result.as_result().as_json())
+        if html_file is not None:
+            _write_report(result, page)
         return
+    _write_report(result, page)
     data = Path(json_file or f"reports/{name}.json")
-    write_text(data, to_json_text(result.as_result().as_json()))
+    _emit(str(data), result.as_result().as_json())
     from thresher.assessment.table import print_assessment
 
     print_assessment(result, _console())

@@ -18,9 +18,9 @@ from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
 from thresher.regime import ClusterRow, Regime, counted_operations, load_regime
 from thresher.result import Explanation, Result
 from thresher.simulation import default
+from thresher.simulation.cost import DAYS_PER_YEAR
 
 FORMAT_BITS = {"bf16": 16, "fp8": 8, "fp4": 4}
-DAYS_PER_YEAR = 365.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,8 @@ def assess(
     for goal in goals:
         progress(f"refining the answer for {describe_goal(goal)}")
         answers.append(_answer_goal(arena, goal))
-    quality = np.geomspace(1e22, 1e27, 61)
+    low, high = settings()["curve_bounds"]
+    quality = np.geomspace(low, high, settings()["curve_points"])
     curves = [frontier([item], item.setting.mode, quality) for item in arena.unseen]
     curves.append(frontier([arena.declared], "declared datacentre", quality))
     return Assessment(

@@ -213,7 +213,6 @@ def _first_by(plans: Sequence[Best], key: Callable[[Best], str]) -> dict[str, Be
 def describe(best: Best, parameters: Mapping[str, float]) -> AdversaryPlan:
     """Simulate a found plan once more, for everything the model says of it."""
     choices = {name: np.asarray([value]) for name, value in best.choices.items()}
-    choices["hardware"] = choices["hardware"].astype(int)
     columns = columns_of(best.setting, choices)
     out = default.simulate(columns, parameters, mode=best.setting.mode)
     outcome = {name: float(value[0]) for name, value in out.items() if name not in ("feasible", "reason")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-DAYS_PER_YEAR = 365.25
+from thresher.simulation.cost import DAYS_PER_YEAR
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """One plan found: its setting, its choices (single numbers), and the score of its goal."""
+    """One plan found: its setting, its choices (single numbers, ``hardware`` a whole one), and the score of its goal."""
 
     setting: Setting
     choices: dict[str, float]
@@ -130,7 +130,7 @@ def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
         if hardware in used:
             continue
         used.add(hardware)
-        choices = {name: float(values[row]) for name, values in evaluated.choices.items()}
+        choices = {name: values[row].item() for name, values in evaluated.choices.items()}
         choices["nodes"] = float(evaluated.counts[at[row]])
         choices |= {name: float(evaluated.values[name][row, at[row]]) for name in _AUTOMATIC}
         found.append(Best(evaluated.setting, choices, float(scores[row])))
@@ -198,13 +198,12 @@ def _improve(
     choices["duration_days"] = np.minimum(choices["duration_days"], setting.longest_days)
     choices["activation_compression"] = np.maximum(choices["activation_compression"], 1.0)
     choices["bits_per_param"] = np.minimum(choices["bits_per_param"], UNCOMPRESSED_BITS)
-    choices["hardware"] = choices["hardware"].astype(int)
     if setting.mode in STAGED_MODES:
         choices["nodes"] = _without_idle_nodes(setting, choices, parameters)
     scores = goal.score(evaluate(setting, choices, parameters)).reshape(len(best), -1)
     at = np.argmin(scores, axis=1) + np.arange(len(best)) * scores.shape[1]
     return [
-        Best(setting, {name: float(values[row]) for name, values in choices.items()}, float(score))
+        Best(setting, {name: values[row].item() for name, values in choices.items()}, float(score))
         if (score := scores.ravel()[row]) < old.score
         else old
         for old, row in zip(best, at, strict=True)
@@ -226,9 +225,8 @@ def _least_nodes(best: Best, goal: Goal, parameters: Mapping[str, float]) -> Bes
     """Look at the numbers of nodes from seven tenths of the best one up to it (four thousand at most), all else as it is."""
     counts = np.unique(np.round(np.linspace(max(1.0, 0.7 * best.choices["nodes"]), best.choices["nodes"], 4000)))
     candidates = {name: np.full(len(counts), value) for name, value in best.choices.items()} | {"nodes": counts}
-    candidates["hardware"] = candidates["hardware"].astype(int)
     scores = goal.score(evaluate(best.setting, candidates, parameters))
     at = int(np.argmin(scores))
     if not scores[at] < best.score:
         return best
-    return Best(best.setting, {name: float(values[at]) for name, values in candidates.items()}, float(scores[at]))
+    return Best(best.setting, {name: values[at].item() for name, values in candidates.items()}, float(scores[at]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -14,6 +14,7 @@ import numpy as np
 from thresher.catalog import Chip, NetworkProfile, chips
 from thresher.regime import Regime
 from thresher.simulation import default
+from thresher.simulation.layout import STAGED_MODES
 from thresher.simulation.plans import chip_columns, plan_fields
 from thresher.sources import read_yaml
 
@@ -21,12 +22,6 @@ Columns = dict[str, np.ndarray]
 
 NUMBER_FORMATS = ("bf16", "fp8", "fp4")
 DISTRIBUTED_MODES = ("flat", "hierarchical", "pipeline", "swarm")
-
-CHOICES = (
-    "nodes", "params", "inner_steps", "local_batch_tokens", "bits_per_param", "overlap", "activation_compression",
-    "nodes_per_group", "duration_days", "link_share",
-)  # fmt: skip
-"""What varies from candidate to candidate beside the hardware."""
 
 
 @cache
@@ -72,17 +67,17 @@ def unseen_hardware(regime: Regime, candidates: Sequence[Chip], precisions: Sequ
             continue
         counts = _node_sizes(bound, mode)
         found += [Hardware(chip, precision, count, bound) for precision, count in product(precisions, counts)]
-    return [item for item in found if item.chip.rate_tflops(item.precision) is not None]
+    return _of_known_rate(found)
 
 
 def declared_hardware(candidates: Sequence[Chip], precisions: Sequence[str]) -> list[Hardware]:
     """Servers of one openly declared datacentre, which no clause bounds."""
     server = settings()["datacenter_chips_per_node"]
-    return [
-        Hardware(chip, precision, server, None)
-        for chip, precision in product(candidates, precisions)
-        if chip.rate_tflops(precision) is not None
-    ]
+    return _of_known_rate(Hardware(*kind, server, None) for kind in product(candidates, precisions))
+
+
+def _of_known_rate(hardware: Iterable[Hardware]) -> list[Hardware]:
+    return [item for item in hardware if item.chip.rate_tflops(item.precision) is not None]
 
 
 def _node_sizes(bound: int | None, mode: str) -> list[int]:
@@ -168,7 +163,7 @@ def _most_chips(regime: Regime | None, mode: str, hardware: Sequence[Hardware]) 
 
 
 def columns_of(setting: Setting, choices: Mapping[str, np.ndarray]) -> Columns:
-    """The model's columns for candidates: ``choices`` by the names of ``CHOICES`` and ``hardware`` (an index)."""
+    """The model's columns for candidates: ``choices`` are columns, but for ``hardware`` (an index) and ``link_share``."""
     index = choices["hardware"]
     columns: Columns = {name: np.asarray(value) for name, value in setting.fixed.items()}
     columns |= {name: values[index] for name, values in setting.by_hardware.items()}
@@ -240,7 +235,7 @@ def grid(setting: Setting, parameters: Mapping[str, Any]) -> tuple[dict[str, np.
     }
     if setting.mode == "hierarchical":
         axes |= {"nodes_per_group": s["nodes_per_group"], "scale": s["params_shares"][2:]}
-    elif setting.mode in ("pipeline", "swarm"):
+    elif setting.mode in STAGED_MODES:
         axes |= {"scale": s["params_multiples"], "activation_compression": s["activation_compressions"]}
     elif setting.mode == "datacenter":
         axes |= {

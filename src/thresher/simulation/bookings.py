@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from thresher.arrays import Array
@@ -103,13 +104,18 @@ def steady_flows(xp: Any, c: Columns, p: Parameters, *, mode: str, replica: Repl
     )
 
 
+def _links_crossed(ledger: Ledger, flows: SteadyFlows) -> Iterator[tuple[Link, Array]]:
+    """Each link, with the bits per step of activations and experts that cross it, either way."""
+    moving = flows.stage_bits + flows.expert_bits
+    for name, link in ledger.links.items():
+        yield link, moving if name in (flows.link, "access") else 0.0 * moving
+
+
 def throttled_step_seconds(xp: Any, ledger: Ledger, flows: SteadyFlows, p: Parameters, step_seconds: Array) -> Array:
     """The step's seconds, or more where its flows would take more than their share of a link's duty."""
     share = p["duty_cap"] * p["steady_duty_share"]
-    moving = flows.stage_bits + flows.expert_bits
     needed = step_seconds
-    for name, link in ledger.links.items():
-        crossing = moving if name in (flows.link, "access") else 0.0 * moving
+    for link, crossing in _links_crossed(ledger, flows):
         needed = xp.maximum(needed, 1e-6 * crossing / (share * link.up_mbps))
         needed = xp.maximum(needed, 1e-6 * (crossing + flows.data_bits) / (share * link.down_mbps))
     return needed
@@ -118,12 +124,10 @@ def throttled_step_seconds(xp: Any, ledger: Ledger, flows: SteadyFlows, p: Param
 def steady_load(xp: Any, ledger: Ledger, flows: SteadyFlows, step_seconds: Array) -> Array:
     """The share of the busiest link that the steady flows take while a replica works."""
     pace = 1e-6 / step_seconds
-    moving = (flows.stage_bits + flows.expert_bits) * pace
     load = 0.0 * pace
-    for name, link in ledger.links.items():
-        crossing = moving if name in (flows.link, "access") else 0.0 * moving
-        up = crossing + flows.checkpoint_mbps + flows.joiner_mbps
-        down = crossing + flows.data_bits * pace + flows.joiner_mbps
+    for link, crossing in _links_crossed(ledger, flows):
+        up = crossing * pace + flows.checkpoint_mbps + flows.joiner_mbps
+        down = crossing * pace + flows.data_bits * pace + flows.joiner_mbps
         load = xp.maximum(load, xp.maximum(up / link.up_mbps, down / link.down_mbps))
     return load
 
@@ -141,13 +145,8 @@ def book_steady_flows(ledger: Ledger, flows: SteadyFlows, step_seconds: Array) -
 
 def book_synchronisation(ledger: Ledger, cycle: Cycle, *, mode: str) -> None:
     """Book the synchronisations of both tiers, spread over the round."""
-    pace = 1e-6 / cycle.round.seconds
-    book(ledger, "wan", "synchronisation", up_mbps=cycle.sent_bits * pace, down_mbps=cycle.received_bits * pace)
+    pace, tiers = 1e-6 / cycle.round.seconds, cycle.tiers
+    book(ledger, "wan", "synchronisation", up_mbps=tiers.sent_bits * pace, down_mbps=tiers.received_bits * pace)
     if mode == "hierarchical":
-        book(
-            ledger,
-            "access",
-            "regional synchronisation",
-            up_mbps=cycle.regional_sent_bits * pace,
-            down_mbps=cycle.regional_received_bits * pace,
-        )
+        up, down = tiers.regional_sent_bits * pace, tiers.regional_received_bits * pace
+        book(ledger, "access", "regional synchronisation", up_mbps=up, down_mbps=down)

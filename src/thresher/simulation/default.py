@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from thresher.arrays import Array, namespace
@@ -20,10 +21,13 @@ from thresher.training.ledger import Ledger
 __all__ = ["MODES", "REASONS", "parameters", "quantities", "simulate"]
 
 LEAST_DUTY = 0.01
+"""What a synchronisation gets of a link that other flows fill: such a plan is refused, and needs only finite numbers."""
+
 ROUNDING = 1e-9
+"""How far above its capacity a link may be booked: what rounding adds to a link that is just full."""
+
 UNBLANKED = {"memory_needed_gb", "memory_usable_gb", "stages", "link_load", "mean_upload_mbps", "mean_download_mbps"}
 """Columns that say why a plan cannot run, and so are given for those too."""
-"""What a synchronisation gets of a link that other flows fill: such a plan is refused, and needs only finite numbers."""
 
 STORED_TOPOLOGIES = ("relay", "gather")
 """Topologies whose downloads leave a store that may charge for them."""
@@ -104,9 +108,10 @@ def simulate(
         regional=regional,
         steady_load=xp.minimum(load, p["duty_cap"] - LEAST_DUTY + 0.0 * load),
     )
-    step = cycle.round.seconds / (cycle.inner_steps * cycle.outer_every)
+    step = cycle.round.seconds / (cycle.tiers.inner_steps * cycle.tiers.outer_every)
     bookings.book_steady_flows(ledger, flows, step)
     bookings.book_synchronisation(ledger, cycle, mode=mode)
+    link_load = ledger.busiest_load()
     goodput = _goodput(
         xp, c, p, mode, replica, cycle, bookings.joiner_bits(xp, c, p, replica) * wan.down_seconds_per_bit
     )
@@ -122,27 +127,29 @@ def simulate(
     )
     value = worth(equivalent, effective, law or loss_law("besiroglu_2024"), active_params=c["active_params"])
     power_mw = _power_mw(c, p, mode)
-    relayed_gb = cycle.received_bits / 8e9 * cycle.groups * replica.span * 86400.0 * days / cycle.round.seconds
+    relayed_gb = (
+        cycle.tiers.received_bits / 8e9 * cycle.tiers.groups * replica.span * 86400.0 * days / cycle.round.seconds
+    )
     usd = _cost(xp, c, p, mode, days, power_mw, relayed_gb if topology in STORED_TOPOLOGIES else 0.0)
 
     out = {
-        **_timing(c, replica, cycle, goodput),
+        **_timing(c, replica, cycle, step, goodput),
         "tokens": tokens,
         "days": days,
-        "flop": tokens * per_token * replica.replicas / cycle.counted,
+        "flop": tokens * per_token * replica.replicas / cycle.tiers.counted,
         "flop_with_recomputation": (1.0 + p["recomputed_share"])
         * tokens
         * per_token
         * replica.replicas
-        / cycle.counted,
+        / cycle.tiers.counted,
         **_worth_columns(c, tokens, effective, value, data_costs),
         **_money_columns(c, usd, power_mw, days),
-        **_traffic(xp, ledger, cycle),
+        **_traffic(xp, ledger, cycle, link_load),
         "memory_needed_gb": replica.node.needed_gb,
         "memory_usable_gb": replica.node.usable_gb,
         "host_memory_gb": replica.node.host_gb,
     }
-    reason = _reason(xp, c, p, mode, shape, replica, load, ledger) + 0.0 * days
+    reason = _reason(xp, c, p, mode, shape, replica, load, link_load) + 0.0 * days
     blank = xp.where(reason == 0, 0.0 * days, xp.nan)
     kept = {name: out[name] + blank for name in (out if wanted is None else [n for n in out if n in wanted])}
     for name in UNBLANKED & kept.keys():
@@ -152,8 +159,8 @@ def simulate(
 
 def _length(xp: Any, c: Columns, cycle: Cycle, goodput: Array) -> tuple[Array, Array]:
     """Days and tokens of the run, from whichever the plan states."""
-    steps = cycle.inner_steps * cycle.outer_every
-    tokens_per_day = 86400.0 / cycle.round.seconds * steps * c["local_batch_tokens"] * cycle.counted * goodput
+    steps = cycle.tiers.inner_steps * cycle.tiers.outer_every
+    tokens_per_day = 86400.0 / cycle.round.seconds * steps * c["local_batch_tokens"] * cycle.tiers.counted * goodput
     days = xp.where(xp.isnan(c["duration_days"]), c["tokens"] / tokens_per_day, c["duration_days"])
     return days, tokens_per_day * days
 
@@ -187,23 +194,22 @@ def _cost(xp: Any, c: Columns, p: Parameters, mode: str, days: Array, power_mw: 
     )
 
 
-def _timing(c: Columns, replica: Replica, cycle: Cycle, goodput: Array) -> dict[str, Array]:
-    step = cycle.round.seconds / (cycle.inner_steps * cycle.outer_every)
+def _timing(c: Columns, replica: Replica, cycle: Cycle, step: Array, goodput: Array) -> dict[str, Array]:
     return {
         "utilisation": replica.compute_seconds / step,
         "goodput": goodput,
         "step_seconds": step,
         "compute_seconds_per_step": replica.compute_seconds,
-        "sync_seconds": cycle.sync_seconds,
+        "sync_seconds": cycle.tiers.sync_seconds,
         "round_seconds": cycle.round.seconds,
-        "inner_steps": cycle.inner_steps,
-        "regional_rounds": cycle.outer_every,
+        "inner_steps": cycle.tiers.inner_steps,
+        "regional_rounds": cycle.tiers.outer_every,
         "delay_rounds": cycle.round.delay_rounds,
         "stages": replica.stages,
         "replicas": replica.replicas,
-        "groups": cycle.groups,
+        "groups": cycle.tiers.groups,
         "mfu": replica.mfu,
-        "global_batch_tokens": c["local_batch_tokens"] * cycle.counted,
+        "global_batch_tokens": c["local_batch_tokens"] * cycle.tiers.counted,
     }
 
 
@@ -230,18 +236,18 @@ def _money_columns(c: Columns, usd: Cost, power_mw: Array, days: Array) -> dict[
     }
 
 
-def _traffic(xp: Any, ledger: Ledger, cycle: Cycle) -> dict[str, Array]:
+def _traffic(xp: Any, ledger: Ledger, cycle: Cycle, link_load: Array) -> dict[str, Array]:
     """A node's traffic: per synchronisation, its mean, its peak while synchronising, and by purpose."""
     up, down = ledger.mean_mbps("wan")
-    burst = 1e-6 * cycle.sent_bits / xp.where(cycle.sync_seconds > 0, cycle.sync_seconds, xp.inf)
-    steady = up - 1e-6 * cycle.sent_bits / cycle.round.seconds
+    burst = 1e-6 * cycle.tiers.sent_bits / xp.where(cycle.tiers.sync_seconds > 0, cycle.tiers.sync_seconds, xp.inf)
+    steady = up - 1e-6 * cycle.tiers.sent_bits / cycle.round.seconds
     return {
-        "upload_gb_per_sync": cycle.sent_bits / 8e9,
-        "download_gb_per_sync": cycle.received_bits / 8e9,
+        "upload_gb_per_sync": cycle.tiers.sent_bits / 8e9,
+        "download_gb_per_sync": cycle.tiers.received_bits / 8e9,
         "mean_upload_mbps": up,
         "mean_download_mbps": down,
         "peak_upload_mbps": xp.maximum(up, burst + steady),
-        "link_load": xp.maximum(ledger.load("wan"), ledger.load("access")),
+        "link_load": link_load,
         **{f"flow_{name.replace(' ', '_')}_up_mbps": one for name, (one, _) in ledger.flows["access"].items()},
         **{f"flow_{name.replace(' ', '_')}_down_mbps": one for name, (_, one) in ledger.flows["access"].items()},
     }
@@ -284,24 +290,19 @@ def _data_costs(
             "inner_step_scale", "inner_step_reference", "critical_batch_tokens_at_1e12", "critical_batch_exponent",
         )
     }  # fmt: skip
-    terms = data.replica_cost_terms(
-        inner_steps=cycle.inner_steps,
+    terms_every = partial(
+        data.replica_cost_terms,
         params=c["params"],
         tokens=tokens,
         local_batch_tokens=c["local_batch_tokens"],
         **fitted,
     )
+    terms = terms_every(inner_steps=cycle.tiers.inner_steps)
     if mode == "hierarchical":
-        between = data.replica_cost_terms(
-            inner_steps=cycle.inner_steps * cycle.outer_every,
-            params=c["params"],
-            tokens=tokens,
-            local_batch_tokens=c["local_batch_tokens"],
-            **fitted,
-        )
-        replicas = data.tiered_data_cost(terms, between, cycle.counted, cycle.groups)
+        between = terms_every(inner_steps=cycle.tiers.inner_steps * cycle.tiers.outer_every)
+        replicas = data.tiered_data_cost(terms, between, cycle.tiers.counted, cycle.tiers.groups)
     else:
-        replicas = data.replica_data_cost(terms, cycle.counted)
+        replicas = data.replica_data_cost(terms, cycle.tiers.counted)
     costs = {"replicas_and_batch": replicas, "number_format": c["number_format_data_cost"] + 0.0 * tokens}
     if mode == "datacenter":
         return costs
@@ -313,9 +314,9 @@ def _data_costs(
         information_bits_with_feedback=p["information_bits_with_feedback"],
         information_bits_without_feedback=p["information_bits_without_feedback"],
     )
-    costs["compression"] = xp.where(cycle.counted > 1, compression, xp.ones_like(tokens))
+    costs["compression"] = xp.where(cycle.tiers.counted > 1, compression, xp.ones_like(tokens))
     costs["staleness"] = data.staleness_data_cost(
-        delay_rounds=xp.where(cycle.counted > 1, cycle.round.delay_rounds, 0.0 * tokens),
+        delay_rounds=xp.where(cycle.tiers.counted > 1, cycle.round.delay_rounds, 0.0 * tokens),
         staleness_data_cost=p["staleness_data_cost"],
     )
     if mode in STAGED_MODES:
@@ -336,7 +337,7 @@ def _reason(
     shape: compute.ModelShape,
     replica: Replica,
     steady_load: Array,
-    ledger: Ledger,
+    link_load: Array,
 ) -> Array:
     """Index into ``REASONS`` of the first thing that keeps a plan from running, 0 if nothing does."""
     fits = (replica.node.needed_gb <= replica.node.usable_gb) & xp.isfinite(replica.stages)
@@ -344,11 +345,8 @@ def _reason(
     enough = replica.replicas >= 1
     if mode == "hierarchical":
         enough = xp.floor(c["nodes"] / c["nodes_per_group"]) >= 2  # noqa: PLR2004 - two tiers need two groups
-    if mode == "datacenter":
-        linked = xp.ones_like(fits)
-    else:
-        everything = xp.maximum(ledger.load("wan"), ledger.load("access"))
-        linked = (steady_load < p["duty_cap"]) & (everything <= 1.0 + ROUNDING)
+    carried = (steady_load < p["duty_cap"]) & (link_load <= 1.0 + ROUNDING)
+    linked = xp.ones_like(fits) if mode == "datacenter" else carried
     return xp.where(
         ~fits, 1.0, xp.where(~layered, 2.0, xp.where(~enough, 3.0, xp.where(~linked, 4.0, 0.0 * shape.layers)))
     )

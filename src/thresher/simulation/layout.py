@@ -29,7 +29,6 @@ class Replica(NamedTuple):
     compute_seconds: Array
     stage_bits: Array
     expert_bits: Array
-    in_flight: Array
     node: memory.NodeMemory
     mfu: Array
 
@@ -95,7 +94,6 @@ def lay_out_replica(
         compute_seconds=busy,
         stage_bits=step.bits_each_way,
         expert_bits=routed.bits_each_way,
-        in_flight=step.in_flight,
         node=node,
         mfu=mfu,
     )

@@ -13,6 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from thresher.catalog.chips import Chip, chip
 from thresher.catalog.networks import network
 from thresher.errors import InfeasiblePlanError, InputError
@@ -233,8 +235,6 @@ def simulate_plan(plan: Mapping[str, Value], where: str = "plan") -> dict[str, A
     InfeasiblePlanError
         The plan cannot run; says which limit it breaks, and by how much.
     """
-    import numpy as np  # noqa: PLC0415
-
     columns = {name: np.asarray([value]) for name, value in plan_columns(plan, where).items()}
     mode = str(plan["mode"])
     with np.errstate(all="ignore"):  # a plan that cannot run divides by zero; it is refused below

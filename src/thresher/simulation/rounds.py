@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from thresher.arrays import Array
@@ -12,21 +13,11 @@ from thresher.simulation.parameters import Columns, Parameters
 from thresher.training import synchronisation as sync
 from thresher.training.stragglers import expected_largest_normal
 
+Exchanging = Callable[..., tuple[sync.Exchange, Array]]
+"""One synchronisation among so many, of so many bits, by a path: its times and traffic, and the bits of the sum it leaves."""
 
-class Cycle(NamedTuple):
-    """One whole round: inner steps, its timing, and the traffic of its synchronisations."""
-
-    inner_steps: Array
-    outer_every: Array
-    round: sync.Round
-    compute_seconds: Array
-    sync_seconds: Array
-    sent_bits: Array
-    received_bits: Array
-    regional_sent_bits: Array
-    regional_received_bits: Array
-    counted: Array
-    groups: Array
+Interval = Callable[[Array, Array, Array, float], Array]
+"""``_least_interval`` of the plan at hand."""
 
 
 class Tiers(NamedTuple):
@@ -41,6 +32,22 @@ class Tiers(NamedTuple):
     received_bits: Array
     regional_sent_bits: Array
     regional_received_bits: Array
+
+
+class Cycle(NamedTuple):
+    """One whole round: its synchronisations, and how long it takes with their stalls."""
+
+    tiers: Tiers
+    round: sync.Round
+
+
+class Work(NamedTuple):
+    """What the tiers synchronise: how many replicas, the bits each sends, its step, and the fewest inner steps that pay."""
+
+    members: Array
+    payload_bits: Array
+    step_seconds: Array
+    gentlest_steps: Array
 
 
 def outer_round(
@@ -66,7 +73,7 @@ def outer_round(
     step = replica.step_seconds * (1.0 + p["compute_time_spread"] * largest)
     if mode == "datacenter":
         one, none = xp.ones_like(members), 0.0 * step
-        return Cycle(one, one, sync.Round(step, none, none), step, none, none, none, none, none, one, one)
+        return Cycle(Tiers(one, one, none, one, one, none, none, none, none), sync.Round(step, none, none))
     shard = c["params"] / xp.where(xp.isfinite(replica.span), replica.span, 1.0)
     slowest = 1.0 + p["link_time_spread"] * largest
 
@@ -77,21 +84,19 @@ def outer_round(
         return _exchange(xp, p, topology, aggregator, shard=shard, members=count, bits=bits, path=path, slowest=slowest)
 
     payload = shard * 8.0 * c["bytes_per_value"] / c["compression"]
-    gentlest = _gentlest_interval(xp, c, p, members, step)
+    work = Work(members, payload, step, _gentlest_interval(xp, c, p, members, step))
+    interval = partial(_least_interval, xp, c, p, duty)
     if mode == "hierarchical":
-        tiers = _two_tiers(xp, c, p, exchange, members, payload, step, duty, gentlest, wan, regional)
+        tiers = _two_tiers(xp, c, work, exchange, interval, wan, regional)
     else:
-        tiers = _one_tier(xp, c, p, exchange, members, payload, step, duty, gentlest, wan)
+        tiers = _one_tier(xp, c, work, exchange, interval, wan)
     busy = tiers.inner_steps * tiers.outer_every * step
     blocking = sync.blocking_round(busy, tiers.sync_seconds / (1.0 - steady_load))
     fragments = xp.minimum(c["fragments"] + 0.0 * busy, tiers.inner_steps * tiers.outer_every)
     overlapped = sync.overlapped_round(busy, tiers.sync_seconds, fragments=fragments, duty_cap=duty)
     overlap = c["overlap"] > 0
     chosen = sync.Round(*(xp.where(overlap, b, a) for a, b in zip(blocking, overlapped, strict=True)))
-    return Cycle(
-        tiers.inner_steps, tiers.outer_every, chosen, busy, tiers.sync_seconds, tiers.sent_bits, tiers.received_bits,
-        tiers.regional_sent_bits, tiers.regional_received_bits, tiers.counted, tiers.groups,
-    )  # fmt: skip
+    return Cycle(tiers, chosen)
 
 
 def _exchange(
@@ -115,47 +120,27 @@ def _exchange(
     return result._replace(seconds=(result.seconds + fixed) * slowest), summed
 
 
-def _one_tier(
-    xp: Any,
-    c: Columns,
-    p: Parameters,
-    exchange: Callable[..., tuple[sync.Exchange, Array]],
-    members: Array,
-    payload: Array,
-    step: Array,
-    duty: Array,
-    gentlest: Array,
-    wan: sync.Path,
-) -> Tiers:
+def _one_tier(xp: Any, c: Columns, work: Work, exchange: Exchanging, interval: Interval, wan: sync.Path) -> Tiers:
     """Everyone with everyone, every ``inner_steps``."""
-    far, _ = exchange(members, payload, wan)
-    least = xp.maximum(_least_interval(xp, c, p, far.seconds, step, step, duty, 1.0), gentlest)
-    automatic = xp.where(members > 1, least, 1.0)
-    inner = xp.where(xp.isnan(c["inner_steps"]), automatic, c["inner_steps"] + 0.0 * automatic)
+    far, _ = exchange(work.members, work.payload_bits, wan)
+    least = xp.maximum(interval(far.seconds, work.step_seconds, work.step_seconds, 1.0), work.gentlest_steps)
+    inner = _stated_or(xp, c["inner_steps"], xp.where(work.members > 1, least, 1.0))
     none = 0.0 * far.sent_bits
     return Tiers(
-        inner, xp.ones_like(inner), far.seconds, far.members_counted, members, far.sent_bits, far.received_bits, none, none
+        inner, xp.ones_like(inner), far.seconds, far.members_counted, work.members, far.sent_bits, far.received_bits,
+        none, none,
     )  # fmt: skip
 
 
 def _two_tiers(
-    xp: Any,
-    c: Columns,
-    p: Parameters,
-    exchange: Callable[..., tuple[sync.Exchange, Array]],
-    members: Array,
-    payload: Array,
-    step: Array,
-    duty: Array,
-    gentlest: Array,
-    wan: sync.Path,
-    regional: sync.Path,
+    xp: Any, c: Columns, work: Work, exchange: Exchanging, interval: Interval, wan: sync.Path, regional: sync.Path
 ) -> Tiers:
     """Inside a region every ``inner_steps``, and among regions every ``regional_rounds`` of those.
 
     A region sends its sum; the global sum is then spread in the region. Both tiers take turns on a node's access line, so their
     times add, and automatic intervals give each half of what a synchronisation may take.
     """
+    members, payload, step, gentlest = work
     inside = xp.minimum(c["nodes_per_group"] + 0.0 * members, members)
     groups = at_least_one(xp, xp.floor(members / inside))
     near, regional_sum = exchange(inside, payload, regional, groups)
@@ -165,12 +150,10 @@ def _two_tiers(
     far_seconds = (
         far.seconds + spread_bits * there_and_on + xp.where(inside > 1, regional.round_trip_seconds, 0.0 * step)
     )
-    automatic = xp.maximum(_least_interval(xp, c, p, near.seconds, step, step, duty, 0.5), gentlest)
-    inner = xp.where(xp.isnan(c["inner_steps"]), automatic, c["inner_steps"] + 0.0 * automatic)
+    inner = _stated_or(xp, c["inner_steps"], xp.maximum(interval(near.seconds, step, step, 0.5), gentlest))
     unit = inner * step
-    often = _least_interval(xp, c, p, far_seconds, unit, unit + near.seconds, duty, 0.5)
-    often = xp.maximum(often, xp.ceil(gentlest / inner))
-    every = xp.where(xp.isnan(c["regional_rounds"]), often, c["regional_rounds"] + 0.0 * often)
+    often = xp.maximum(interval(far_seconds, unit, unit + near.seconds, 0.5), xp.ceil(gentlest / inner))
+    every = _stated_or(xp, c["regional_rounds"], often)
     return Tiers(
         inner, every, every * near.seconds + far_seconds, near.members_counted * far.members_counted,
         far.members_counted, far.sent_bits, far.received_bits,
@@ -178,14 +161,19 @@ def _two_tiers(
     )  # fmt: skip
 
 
+def _stated_or(xp: Any, stated: Array, automatic: Array) -> Array:
+    """The plan's own number, or the automatic one where it states none (NaN)."""
+    return xp.where(xp.isnan(stated), automatic, stated + 0.0 * automatic)
+
+
 def _least_interval(
     xp: Any,
     c: Columns,
     p: Parameters,
+    duty: Array,
     sync_seconds: Array,
     working_seconds: Array,
     blocking_seconds: Array,
-    duty: Array,
     portion: float,
 ) -> Array:
     """The fewest units of work between synchronisations that hide one (overlapped) or keep it to its share (blocking)."""

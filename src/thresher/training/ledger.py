@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 
 from thresher.arrays import Array, namespace
 
@@ -44,3 +45,8 @@ class Ledger:
         up, down = self.mean_mbps(link)
         xp = namespace(up, down, self.links[link].up_mbps)
         return xp.maximum(up / self.links[link].up_mbps, down / self.links[link].down_mbps)
+
+    def busiest_load(self) -> Array:
+        """The load of the link that has the most."""
+        loads = [self.load(link) for link in self.links]
+        return reduce(namespace(*loads).maximum, loads)
