@@ -11,6 +11,7 @@ from thresher.assessment.assess import assess
 from thresher.errors import InputError
 from thresher.regime import Decision, Finding, lint_regime, load_regime, read_clusters
 from thresher.simulation.plans import Value, check_plan, read_plan, simulate_plan
+from thresher.sources import read_text
 from thresher.validation import validate
 
 __all__ = ["assess", "classify", "lint", "simulate", "validate"]
@@ -48,7 +49,7 @@ def simulate(
         from thresher.simulation.published_cases import case_of_plan, evaluate_cases, parse_cases  # noqa: PLC0415
 
         if not isinstance(plan, Mapping) and _is_json(Path(plan)):
-            return evaluate_cases(parse_cases(_read(Path(plan)), where), where)
+            return evaluate_cases(parse_cases(read_text(Path(plan)), where), where)
         return evaluate_cases([case_of_plan(_checked_plan(plan), where)], where)[0]
     return simulate_plan(_checked_plan(plan), where)
 
@@ -71,7 +72,7 @@ def _checked_plan(plan: str | Path | Mapping[str, Any]) -> dict[str, Value]:
     if not _is_json(path):
         return read_plan(path)
     try:
-        document = json.loads(_read(path))
+        document = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(str(path), f"valid JSON ({error})") from None
     if not isinstance(document, dict):
@@ -81,10 +82,3 @@ def _checked_plan(plan: str | Path | Mapping[str, Any]) -> dict[str, Value]:
 
 def _is_json(path: Path) -> bool:
     return path.suffix.lower() == ".json"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(str(path), f"a file of text that can be read ({error})") from None

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -25,6 +26,16 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def read_text(path: Path) -> str:
+    """The text of a person's file, a byte-order mark dropped; one that cannot be read, or is not UTF-8, is named."""
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(str(path), f"a file that can be read ({error.strerror or error})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), f"text in UTF-8 (byte {error.start} is not)") from None
 
 
 def read_yaml(text: str, where: str) -> Any:

@@ -35,6 +35,7 @@ from thresher.catalog import Chip, chip
 from thresher.errors import InputError
 from thresher.regime.clauses import chip_figure, components, exceeds, is_counted, largest
 from thresher.regime.schema import ClusterClause, Definitions, Grouping
+from thresher.sources import read_text
 
 REQUIRED_COLUMNS = ("cluster", "chip", "count")
 OPTIONAL_COLUMNS = ("site", "owner", "interconnect_gbit_s", "networked")
@@ -109,14 +110,7 @@ def read_clusters(path: str | Path) -> list[ClusterRow]:
     InputError
         The file, line and field of the first cell that is wrong, and what would be right.
     """
-    where = str(path)
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(where, f"a file that can be read ({error.strerror or error})") from None
-    except UnicodeDecodeError as error:
-        raise InputError(where, f"text in UTF-8 (byte {error.start} is not)") from None
-    return parse_clusters(text, where)
+    return parse_clusters(read_text(Path(path)), str(path))
 
 
 def parse_clusters(text: str, where: str) -> list[ClusterRow]:

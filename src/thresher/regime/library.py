@@ -18,7 +18,7 @@ from thresher.regime import clauses as _clauses
 from thresher.regime.classification import ClusterRow, Decision, classify
 from thresher.regime.clauses import Measure, RunConsequence
 from thresher.regime.schema import ClusterClause, Definitions, Obligation, RegimeFile, RunClause, parse_regime
-from thresher.sources import read_yaml
+from thresher.sources import read_text, read_yaml
 
 _NOT_REGIMES = ("parameters.yaml",)
 _DEEPEST = 16
@@ -173,12 +173,7 @@ def _shipped(name: str) -> Regime:
 
 
 def _read(path: Path) -> Any:
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError(str(path), f"a file that can be read ({error.strerror or error})") from None
-    except UnicodeDecodeError as error:
-        raise InputError(str(path), f"text in UTF-8 (byte {error.start} is not)") from None
+    text = read_text(path)
     try:
         _check_plain(text, str(path))
         return read_yaml(text, str(path))

@@ -20,6 +20,7 @@ from thresher.catalog.networks import network
 from thresher.errors import InfeasiblePlanError, InputError
 from thresher.learning.horizon import Extrapolation, evidence_horizon
 from thresher.simulation import default
+from thresher.sources import read_text
 from thresher.training.utilisation import generation_factor
 
 Value = float | int | str | bool | None
@@ -105,10 +106,8 @@ def read_plan(path: Path) -> dict[str, Value]:
         The file, section, field and value that is wrong, missing or unknown, and what would be right.
     """
     try:
-        document = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise InputError(str(path), f"a readable file ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
         raise InputError(str(path), f"valid TOML ({error})") from None
     return check_plan(document, str(path))
 
