@@ -50,6 +50,7 @@ def read_yaml(text: str, where: str) -> Any:
 
 
 HOW = ("read", "second-hand", "computed", "judgement")
+DISTRIBUTIONS = ("pert", "lognormal", "fixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A sourced number: its value, unit, plausible range, the domain it was observed in and a note.
+    """A sourced number: its value, unit, plausible range, the domain it was observed in, a note and its distribution.
 
     ``low`` and ``high`` bound the range a careful reader would accept; they equal ``value`` for definitions.
+    ``distribution`` says how the range is read (`thresher.distributions.quantile`): ``pert``, as bounds about the mode
+    ``value``; ``lognormal``, as the central 90% interval about the median ``value``; ``fixed``, not to be varied.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Quantity:
     source: Source
     observed: str
     note: str
+    distribution: str
 
 
 class Quantities(Mapping[str, Quantity]):
@@ -159,5 +163,19 @@ def parse_quantities(document: Any, where: str) -> Quantities:
             sources[row["source"]],
             row.get("observed", ""),
             row.get("note", ""),
+            _distribution(row.get("distribution"), low, value, high, f"{here}.distribution"),
         )
     return Quantities(rows, where)
+
+
+def _distribution(word: Any, low: float, value: float, high: float, where: str) -> str:
+    """The distribution a row asks for, checked against its range; without a word, ``pert`` where there is a range."""
+    if word is None:
+        return "pert" if low < high else "fixed"
+    if word not in DISTRIBUTIONS:
+        raise InputError(where, f"one of {', '.join(DISTRIBUTIONS)}", word)
+    if word == "pert" and not low < high:
+        raise InputError(where, "fixed, where no range is given", word)
+    if word == "lognormal" and not 0 < low < value < high:
+        raise InputError(where, f"a range of positive numbers on both sides of the value {value}, or pert", [low, high])
+    return str(word)

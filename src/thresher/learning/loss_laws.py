@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from functools import cache
+from importlib.resources import files
 from typing import NamedTuple
 
 from thresher.arrays import Array, logarithm, namespace
@@ -22,6 +25,27 @@ def loss_law(name: str) -> LossLaw:
     """A published law by name: ``besiroglu_2024`` (the default everywhere) or ``hoffmann_2022``."""
     values = load_quantities("thresher.learning", "loss_laws.yaml")
     return LossLaw(*(values[f"{name}_{field}"].value for field in LossLaw._fields))
+
+
+@cache
+def loss_law_draws() -> LossLaw:
+    """One thousand bootstrap refits of ``besiroglu_2024``: a law whose fields are arrays, draw by draw, not to be written to.
+
+    The five parameters of a draw belong together (ln A with alpha and ln B with beta correlate above 0.99): take a row,
+    never a mixture of rows. Rows are ordered by the exponent alpha beta / (alpha + beta) with which the reducible loss of
+    an optimally allocated run falls as compute grows, largest first. It drives how loss turns into compute: the first row
+    needs the least compute, and the last the most, for the same excess over its own E (rank correlation 0.998 with the
+    compute for what ``besiroglu_2024`` exceeds E by at 1e25 FLOP), so that a quantile of the row has a meaning. For the
+    same total loss the order is nearly the reverse, as draws with a large exponent have a large E.
+    """
+    import numpy as np  # noqa: PLC0415 - the laws themselves are plain numbers
+
+    text = files("thresher.learning").joinpath("data", "loss_law_draws.csv").read_text("utf-8")
+    rows = [LossLaw(*(float(row[field]) for field in LossLaw._fields)) for row in csv.DictReader(text.splitlines())]
+    rows.sort(key=lambda law: law.alpha * law.beta / (law.alpha + law.beta), reverse=True)
+    columns: np.ndarray = np.asarray(rows).T.copy()
+    columns.flags.writeable = False
+    return LossLaw(*columns)
 
 
 def model_loss_terms(params: Array, tokens: Array, law: LossLaw) -> tuple[Array, Array]:
