@@ -16,16 +16,14 @@ from thresher.learning.loss_laws import (
     model_loss_terms,
     optimal_compute_flop,
 )
+from thresher.simulation import default
+from thresher.simulation.parameters import law_of
+from thresher.simulation.replica_costs import replica_data_cost
 from thresher.sources import load_quantities
 
 P = load_quantities("thresher.learning", "data_efficiency.yaml").values_only()
-FITTED = {
-    name: P[name]
-    for name in (
-        "critical_replicas", "critical_replicas_compute_exponent", "critical_replicas_reference_flop",
-        "inner_step_scale", "inner_step_reference", "critical_batch_tokens_at_1e12", "critical_batch_exponent",
-    )
-}  # fmt: skip
+CENTRAL = default.parameters()
+LAW = law_of(CENTRAL)
 INFORMATION = {
     name: P[name]
     for name in (
@@ -43,12 +41,14 @@ replicas = st.integers(1, 10_000).map(float)
 quick = settings(max_examples=40, deadline=None)
 
 
-def terms(n, d, h, batch):
-    return data.replica_cost_terms(inner_steps=h, params=n, tokens=d, local_batch_tokens=batch, **FITTED)
+def tiered(m, groups, n, d, inner, outer, batch):
+    columns = {"params": n, "local_batch_tokens": batch}
+    intervals = {"inner": inner, "outer": outer}
+    return float(replica_data_cost(columns, CENTRAL, LAW, tokens=d, replicas=m, groups=groups, **intervals))
 
 
 def cost(m, n, d, h, batch):
-    return float(data.replica_data_cost(terms(n, d, h, batch), m))
+    return tiered(m, m, n, d, h, h, batch)
 
 
 def small_batch(batch, d):
@@ -58,7 +58,6 @@ def small_batch(batch, d):
 @quick
 @given(params, tokens, steps, batches)
 def test_one_replica_is_data_parallel_whatever_its_inner_steps(n, d, h, batch):
-    assert cost(1.0, n, d, h, batch) == 1.0 + terms(n, d, h, batch).batch
     assert cost(1.0, n, d, h, batch) == pytest.approx(1.0 + small_batch(batch, d), rel=1e-12)
 
 
@@ -94,7 +93,7 @@ def test_more_inner_steps_never_cost_less_without_a_batch(m, n, d, batch):
 def test_eight_replicas_cost_what_others_read_off_the_same_sweep():
     """About three tenths more data at 1B parameters; Epoch AI reads 1.5 times the compute off it."""
     value = cost(8.0, 1e9, 20e9, 30.0, 0.0)
-    assert value == pytest.approx(1 + 7 / P["critical_replicas"], rel=1e-9)
+    assert value == pytest.approx(1 + P["replica_scale"] * 7 ** P["replica_growth"], rel=1e-9)
     n, d = 1e9, 20e9
     law = loss_law("besiroglu_2024")
     lost = worth(n, d / value, law).flop_quality / worth(n, d, law).flop_quality
@@ -105,14 +104,14 @@ def test_eight_replicas_cost_what_others_read_off_the_same_sweep():
 @given(params, tokens, batches, st.integers(1, 100), st.integers(1, 100), st.integers(1, 200), st.integers(1, 50))
 def test_two_tiers_cost_between_the_flat_costs_of_their_intervals(n, d, batch, groups, inside, inner, every):
     m = float(groups * inside)
-    near, far = terms(n, d, float(inner), 0.0), terms(n, d, float(inner * every), 0.0)
-    tiered = float(data.tiered_data_cost(near, far, m, float(groups)))
-    slack = 1 + 1e-12
-    assert float(data.replica_data_cost(near, m)) <= tiered * slack
-    assert tiered <= float(data.replica_data_cost(far, m)) * slack
-    assert float(data.tiered_data_cost(near, near, m, float(groups))) == pytest.approx(
-        float(data.replica_data_cost(near, m)), rel=1e-12
+    near = cost(m, n, d, float(inner), batch)
+    without = tiered(m, float(groups), n, d, float(inner), float(inner * every), 0.0)
+    assert (
+        cost(m, n, d, float(inner), 0.0) * (1 - 1e-12)
+        <= without
+        <= cost(m, n, d, float(inner * every), 0.0) * (1 + 1e-12)
     )
+    assert tiered(m, float(groups), n, d, float(inner), float(inner), batch) == pytest.approx(near, rel=1e-12)
 
 
 def compression_cost(bits, feedback):
@@ -222,7 +221,8 @@ def test_strict_arrays_agree_with_numpy():
 
     def evaluate(xp):
         a, b, c, e = (xp.asarray(column, dtype=xp.float64) for column in (n, d, h, m))
-        paid = data.replica_data_cost(terms(a, b, c, 131072.0), e)
+        columns = {"params": a, "local_batch_tokens": 131072.0}
+        paid = replica_data_cost(columns, CENTRAL, LAW, tokens=b, replicas=e, groups=e, inner=c, outer=c)
         paid = paid * data.staleness_data_cost(delay_rounds=e / 100.0, staleness_data_cost=0.15)
         paid = paid * data.activation_data_cost(
             ratio=c, stages=e, validated_activation_compression=100.0, activation_data_cost=0.05

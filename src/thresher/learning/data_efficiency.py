@@ -10,9 +10,14 @@ Each function returns the *cost*: tokens needed over tokens that a single site w
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from thresher.arrays import Array, logarithm, namespace
+
+LEAST_COST = 1e-12
+"""A cost of drift below this is none: it only keeps a quotient finite."""
+LARGEST_LOG_COST = 60.0
+"""Costs are cut at e^60: such a run learns nothing, and larger numbers overflow."""
 
 
 def critical_batch_tokens(tokens: Array, *, at_1e12: Array, exponent: Array) -> Array:
@@ -28,108 +33,69 @@ def critical_batch_tokens(tokens: Array, *, at_1e12: Array, exponent: Array) -> 
 def best_inner_steps(
     *,
     batch_cost: Array,
-    critical: Array,
+    extra_replicas: Array,
+    drift_cost_at_reference: Array,
     inner_step_scale: Array,
     inner_step_reference: Array,
 ) -> Array:
-    """The inner steps at which an extra replica costs least: the root of H^2 = b M_crit L (H0 + H - 1), L = ln(1 + 29 / H0).
+    """The inner steps at which replicas cost least: the root of H^2 = b M_crit L (H0 + H - 1), L = ln(1 + 29 / H0).
 
-    Fewer waste the replicas on a batch above the critical one, more let them drift; see ``replica_cost_terms``.
-    ``batch_cost`` is b, ``critical`` M_crit. At least 1.
+    Fewer waste the replicas on a batch above the critical one, more let them drift. ``batch_cost`` is b; M_crit, the further
+    replicas that would double the data needed, is (M - 1) over what they cost at the reference interval, so that the root is
+    exact where that cost is linear in replicas and drift (the family ``data_efficiency``) and near it elsewhere. At least 1.
     """
-    xp: Any = namespace(batch_cost, critical)
+    xp: Any = namespace(batch_cost, extra_replicas)
+    critical = extra_replicas / xp.maximum(drift_cost_at_reference, LEAST_COST + 0.0 * extra_replicas)
     scaled = batch_cost * critical * logarithm(1.0 + (inner_step_reference - 1.0) / inner_step_scale)
     steps = 0.5 * (scaled + xp.sqrt(scaled * scaled + 4.0 * scaled * (inner_step_scale - 1.0)))
     return xp.maximum(xp.floor(steps), xp.ones_like(steps))
 
 
-def critical_replica_count(
-    params: Array,
-    tokens: Array,
-    *,
-    critical_replicas: Array,
-    critical_replicas_compute_exponent: Array,
-    critical_replicas_reference_flop: Array,
+def batch_data_cost(
+    local_batch_tokens: Array, tokens: Array, *, critical_batch_tokens_at_1e12: Array, critical_batch_exponent: Array
 ) -> Array:
-    """Replicas beyond the first that double the data needed, at the reference interval: M_0 (6 N D / C_0) ^ q."""
-    xp: Any = namespace(params, tokens)
-    log_compute = xp.log(params * tokens * (6.0 / critical_replicas_reference_flop))
-    return critical_replicas * xp.exp(critical_replicas_compute_exponent * log_compute)
+    """The share of data that a replica's own batch costs, b = batch / critical batch (McCandlish et al. 2018, arXiv 1812.06162).
+
+    D(B) = D_min (1 + B / B_crit), batch in tokens per inner step.
+    """
+    return local_batch_tokens / critical_batch_tokens(
+        tokens, at_1e12=critical_batch_tokens_at_1e12, exponent=critical_batch_exponent
+    )
 
 
-class ReplicaCost(NamedTuple):
-    """The two parts of the data cost of replicas: ``batch`` of each replica's own, and ``per_extra_replica``."""
+def mean_over_extra_replicas(within: Array, between: Array, replicas: Array, groups: Array) -> Array:
+    """The mean over the M - 1 ways in which replicas can differ: M - G lie inside groups, G - 1 between them.
 
-    batch: Array
-    per_extra_replica: Array
+    ``within`` and ``between`` are what one of them is worth at the inner and at the outer interval; equal ones, or one group for
+    each replica, give that value.
+    """
+    xp: Any = namespace(within, replicas)
+    further = xp.maximum(replicas - 1.0, xp.ones_like(replicas))
+    return within + (between - within) * xp.minimum((groups - 1.0) / further, xp.ones_like(further))
 
 
-def replica_cost_terms(
-    *,
-    inner_steps: Array,
-    params: Array,
-    tokens: Array,
-    local_batch_tokens: Array,
-    critical_replicas: Array,
-    critical_replicas_compute_exponent: Array,
-    critical_replicas_reference_flop: Array,
-    inner_step_scale: Array,
-    inner_step_reference: Array,
-    critical_batch_tokens_at_1e12: Array,
-    critical_batch_exponent: Array,
-) -> ReplicaCost:
-    """The data cost of replicas, inner steps and batch is 1 + b + (M - 1) k for M replicas, with::
+def added_loss_as_data_cost(added_loss: Array, token_term: Array, beta: Array) -> Array:
+    """The data cost, at least 1, that adds so many nats to a token term B / D^beta: (1 + nats / term)^(1 / beta)."""
+    xp: Any = namespace(added_loss, token_term)
+    return xp.exp(xp.minimum(xp.log1p(added_loss / token_term) / beta, LARGEST_LOG_COST + 0.0 * token_term))
 
-        b = local batch / critical batch,   k = b / H + h(H) / M_crit(C)
-        h(H) = ln(1 + (H - 1) / H0) / ln(1 + 29 / H0),   M_crit(C) = M_0 (6 N D / C_0) ^ q
 
-    The first term is McCandlish et al. 2018 (arXiv 1812.06162): D(B) = D_min (1 + B / B_crit). At H = 1 the formula is data
-    parallelism with the global batch M x local batch; as H grows the replicas' drift replaces it, one unit of noise per
-    replica, which is how a critical *replica count* arises. Linear growth in M - 1 is what the 64-replica rows at fixed steps
-    per replica ask for: a free exponent fits at 1.04 +- 0.04. Fitted jointly by ``tools/fit_replicas.py``; residuals are 0.003
-    nats (rms) on arXiv 2503.09799 table 4.
+def replica_data_cost(*, batch: Array, replicas: Array, averages_per_step: Array, drift_cost: Array) -> Array:
+    """Data cost of replicas, inner steps and batch: 1 + b + (M - 1) b / H + the cost of drift less 1.
 
-    Limits: one replica costs 1 + b whatever H; the cost is continuous in M and rises with M. Weak: hundreds of replicas at
-    hundreds of billions of parameters are extrapolation by a factor of ten to a thousand.
+    At one inner step drift costs nothing and the formula is data parallelism with the global batch M x local batch; as H grows
+    the replicas' drift replaces it.
 
     Parameters
     ----------
-    inner_steps, params, tokens, local_batch_tokens
-        Arrays that broadcast; batch in tokens per inner step and replica.
-    critical_replicas, critical_batch_tokens_at_1e12, ...
-        The fitted numbers of ``data/data_efficiency.yaml``.
+    batch
+        b of one replica, see ``batch_data_cost``.
+    averages_per_step
+        1 / H, or its mean over tiers.
+    drift_cost
+        The data cost of drift alone, from one of the families of ``replica_families``.
     """
-    xp: Any = namespace(inner_steps, params, tokens)
-    batch = local_batch_tokens / critical_batch_tokens(
-        tokens, at_1e12=critical_batch_tokens_at_1e12, exponent=critical_batch_exponent
-    )
-    at_reference = 1.0 + (inner_step_reference - 1.0) / inner_step_scale
-    drift = xp.log(1.0 + (inner_steps - 1.0) / inner_step_scale) / logarithm(at_reference)
-    critical = critical_replica_count(
-        params,
-        tokens,
-        critical_replicas=critical_replicas,
-        critical_replicas_compute_exponent=critical_replicas_compute_exponent,
-        critical_replicas_reference_flop=critical_replicas_reference_flop,
-    )
-    return ReplicaCost(batch, batch / inner_steps + drift / critical)
-
-
-def replica_data_cost(terms: ReplicaCost, replicas: Array) -> Array:
-    """Data cost, at least 1, of ``replicas`` that all synchronise with one another: 1 + b + (M - 1) k."""
-    return 1.0 + terms.batch + (replicas - 1.0) * terms.per_extra_replica
-
-
-def tiered_data_cost(within: ReplicaCost, between: ReplicaCost, replicas: Array, groups: Array) -> Array:
-    """Data cost of ``replicas`` in ``groups`` that synchronise often inside a group and rarely between groups.
-
-    Of the M - 1 ways in which replicas can differ, M - G lie inside groups and drift for the inner interval, G - 1 lie between
-    groups and drift for the outer one. Equal intervals give ``replica_data_cost``; the value lies between
-    those of the two intervals.
-    """
-    return (
-        1.0 + within.batch + (replicas - groups) * within.per_extra_replica + (groups - 1.0) * between.per_extra_replica
-    )
+    return batch + (replicas - 1.0) * batch * averages_per_step + drift_cost
 
 
 def compression_data_cost(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 from typing import Any
 
 from thresher.arrays import Array, namespace
 from thresher.learning import data_efficiency as data
 from thresher.learning.accounts import Worth, dense_equivalent_params, worth
-from thresher.learning.loss_laws import LossLaw, loss_law
-from thresher.simulation import bookings
+from thresher.learning.loss_laws import LossLaw
+from thresher.simulation import bookings, replica_costs
 from thresher.simulation.cost import Cost, chips_only_usd, run_cost
 from thresher.simulation.layout import STAGED_MODES, Replica, lay_out_replica
-from thresher.simulation.parameters import Columns, Parameters, parameters, quantities
+from thresher.simulation.parameters import Columns, Parameters, law_of, parameters, quantities
 from thresher.simulation.rounds import Cycle, outer_round
 from thresher.training import compute, energy, failures
 from thresher.training.ledger import Ledger
@@ -67,7 +66,7 @@ def simulate(
     mode, topology, schedule
         One of ``MODES``, ``synchronisation.TOPOLOGIES`` and ``pipeline.SCHEDULES``.
     law
-        The loss law; Besiroglu et al. 2024 by default.
+        The loss law; that of the parameters by default.
     wanted
         The outcome columns to give, all by default; ``feasible`` and ``reason`` always come.
 
@@ -78,6 +77,7 @@ def simulate(
         would mislead.
     """
     xp = namespace(*c.values())
+    law = law_of(p) if law is None else law
     shape = compute.model_shape(c["params"], aspect_ratio=p["aspect_ratio"])
     per_token = compute.flop_per_token(c["active_params"], shape, sequence_tokens=c["sequence_tokens"])
     wan = bookings.internet_path(c["upload_mbps"], c["download_mbps"], 1e-3 * c["round_trip_ms"], p)
@@ -107,6 +107,7 @@ def simulate(
         wan=wan,
         regional=regional,
         steady_load=xp.minimum(load, p["duty_cap"] - LEAST_DUTY + 0.0 * load),
+        law=law,
     )
     step = cycle.round.seconds / (cycle.tiers.inner_steps * cycle.tiers.outer_every)
     bookings.book_steady_flows(ledger, flows, step)
@@ -116,7 +117,7 @@ def simulate(
         xp, c, p, mode, replica, cycle, bookings.joiner_bits(xp, c, p, replica) * wan.down_seconds_per_bit
     )
     days, tokens = _length(xp, c, cycle, goodput)
-    data_costs = _data_costs(xp, c, p, tokens, replica, cycle, mode)
+    data_costs = _data_costs(xp, c, p, law, tokens, replica, cycle, mode)
     effective = data.unrepeated_tokens(
         tokens, unique_tokens=c["unique_tokens"] + 0.0 * tokens, repetition_half_life=p["repetition_half_life"]
     )
@@ -125,7 +126,7 @@ def simulate(
     equivalent = dense_equivalent_params(
         c["params"], c["active_params"], total_exponent=p["dense_equivalent_total_exponent"]
     )
-    value = worth(equivalent, effective, law or loss_law("besiroglu_2024"), active_params=c["active_params"])
+    value = worth(equivalent, effective, law, active_params=c["active_params"])
     power_mw = _power_mw(c, p, mode)
     relayed_gb = (
         cycle.tiers.received_bits / 8e9 * cycle.tiers.groups * replica.span * 86400.0 * days / cycle.round.seconds
@@ -280,29 +281,14 @@ def _goodput(
 
 
 def _data_costs(
-    xp: Any, c: Columns, p: Parameters, tokens: Array, replica: Replica, cycle: Cycle, mode: str
+    xp: Any, c: Columns, p: Parameters, law: LossLaw, tokens: Array, replica: Replica, cycle: Cycle, mode: str
 ) -> dict[str, Array]:
     """What each feature of distribution costs in data, by name; each at least 1."""
-    fitted = {
-        name: p[name]
-        for name in (
-            "critical_replicas", "critical_replicas_compute_exponent", "critical_replicas_reference_flop",
-            "inner_step_scale", "inner_step_reference", "critical_batch_tokens_at_1e12", "critical_batch_exponent",
-        )
-    }  # fmt: skip
-    terms_every = partial(
-        data.replica_cost_terms,
-        params=c["params"],
-        tokens=tokens,
-        local_batch_tokens=c["local_batch_tokens"],
-        **fitted,
-    )
-    terms = terms_every(inner_steps=cycle.tiers.inner_steps)
-    if mode == "hierarchical":
-        between = terms_every(inner_steps=cycle.tiers.inner_steps * cycle.tiers.outer_every)
-        replicas = data.tiered_data_cost(terms, between, cycle.tiers.counted, cycle.tiers.groups)
-    else:
-        replicas = data.replica_data_cost(terms, cycle.tiers.counted)
+    tiers = cycle.tiers
+    replicas = replica_costs.replica_data_cost(
+        c, p, law, tokens=tokens, replicas=tiers.counted, groups=tiers.groups, inner=tiers.inner_steps,
+        outer=tiers.inner_steps * tiers.outer_every,
+    )  # fmt: skip
     costs = {"replicas_and_batch": replicas, "number_format": c["number_format_data_cost"] + 0.0 * tokens}
     if mode == "datacenter":
         return costs

@@ -7,10 +7,14 @@ from functools import cache
 
 from thresher.arrays import Array
 from thresher.errors import InputError
+from thresher.learning.loss_laws import LossLaw, loss_law
 from thresher.sources import Quantity, load_quantities
 
 Parameters = Mapping[str, Array]
 Columns = Mapping[str, Array]
+
+LAW = "loss_law_"
+"""What the names of the loss law's numbers begin with."""
 
 _FILES = (
     ("thresher.training", "physics.yaml"),
@@ -35,5 +39,12 @@ def quantities() -> dict[str, Quantity]:
 
 
 def parameters() -> dict[str, Array]:
-    """Central values of every parameter; replace any by a draw (an array that broadcasts with the plans)."""
-    return {name: row.value for name, row in quantities().items()}
+    """Central values of every parameter, and the loss law's; replace any by a draw (an array that broadcasts with the plans)."""
+    central = loss_law("besiroglu_2024")
+    law = {f"{LAW}{name}": value for name, value in central._asdict().items()}
+    return {name: row.value for name, row in quantities().items()} | law
+
+
+def law_of(p: Parameters) -> LossLaw:
+    """The loss law among the parameters: central, or a draw of its five numbers together."""
+    return LossLaw(*(p[f"{LAW}{name}"] for name in LossLaw._fields))

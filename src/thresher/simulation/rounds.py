@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from thresher.arrays import Array
-from thresher.learning.data_efficiency import best_inner_steps, critical_batch_tokens, critical_replica_count
+from thresher.learning.data_efficiency import best_inner_steps
+from thresher.learning.loss_laws import LossLaw
+from thresher.simulation import replica_costs
 from thresher.simulation.layout import Replica
 from thresher.simulation.parameters import Columns, Parameters
 from thresher.training import synchronisation as sync
@@ -61,6 +63,7 @@ def outer_round(
     wan: sync.Path,
     regional: sync.Path,
     steady_load: Array,
+    law: LossLaw,
 ) -> Cycle:
     """The outer round: automatic inner steps, synchronisations of one or two tiers, blocking or overlapped.
 
@@ -84,7 +87,7 @@ def outer_round(
         return _exchange(xp, p, topology, aggregator, shard=shard, members=count, bits=bits, path=path, slowest=slowest)
 
     payload = shard * 8.0 * c["bytes_per_value"] / c["compression"]
-    work = Work(members, payload, step, _gentlest_interval(xp, c, p, members, step))
+    work = Work(members, payload, step, _gentlest_interval(xp, c, p, members, step, law))
     interval = partial(_least_interval, xp, c, p, duty)
     if mode == "hierarchical":
         tiers = _two_tiers(xp, c, work, exchange, interval, wan, regional)
@@ -184,20 +187,20 @@ def _least_interval(
     return xp.maximum(xp.ceil(least), xp.ones_like(least))
 
 
-def _gentlest_interval(xp: Any, c: Columns, p: Parameters, members: Array, step: Array) -> Array:
+def _gentlest_interval(xp: Any, c: Columns, p: Parameters, members: Array, step: Array, law: LossLaw) -> Array:
     """The inner steps at which replicas cost the least data: more often is no better, however fast the links.
 
     The tokens it needs are those of the plan, or what its duration would give if nothing stalled.
     """
     unstalled = 86400.0 * c["duration_days"] / step * c["local_batch_tokens"] * members
     tokens = xp.where(xp.isnan(c["tokens"]), unstalled, c["tokens"])
-    critical = ("critical_replicas", "critical_replicas_compute_exponent", "critical_replicas_reference_flop")
-    batch = critical_batch_tokens(
-        tokens, at_1e12=p["critical_batch_tokens_at_1e12"], exponent=p["critical_batch_exponent"]
+    at_reference = replica_costs.drift_data_cost(
+        c, p, law, tokens=tokens, replicas=members, drift=xp.ones_like(members)
     )
     return best_inner_steps(
-        batch_cost=c["local_batch_tokens"] / batch,
-        critical=critical_replica_count(c["params"], tokens, **{name: p[name] for name in critical}),
+        batch_cost=replica_costs.batch(c, p, tokens),
+        extra_replicas=members - 1.0,
+        drift_cost_at_reference=at_reference - 1.0,
         inner_step_scale=p["inner_step_scale"],
         inner_step_reference=p["inner_step_reference"],
     )

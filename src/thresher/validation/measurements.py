@@ -20,8 +20,9 @@ from thresher.errors import InputError
 from thresher.learning import data_efficiency as data
 from thresher.learning.loss_laws import loss_law, model_loss_terms
 from thresher.simulation import default
-from thresher.simulation.parameters import parameters
+from thresher.simulation.parameters import law_of, parameters
 from thresher.simulation.plans import check_plan, plan_columns
+from thresher.simulation.replica_costs import replica_data_cost
 from thresher.sources import load_quantities, read_yaml
 from thresher.training.site import iteration_seconds, measured_machine, site_parameters
 from thresher.training.utilisation import default_mfu, generation_factor, utilisation_parameters
@@ -307,7 +308,7 @@ def diloco_quality(t: Columns) -> list[Comparison]:
     reference = np.asarray([base[key] for key, keep in zip(keys, here, strict=True) if keep])
     params, tokens, replicas, steps = (t[name][here] for name in ("params", "tokens", "replicas", "inner_steps"))
     formats = [payload_format(text) for text, keep in zip(t["compression"], here, strict=True) if keep]
-    cost = data.replica_data_cost(_replica_terms(params, tokens, steps), replicas) * _compression_cost(formats)
+    cost = _replica_cost(params, tokens, steps, replicas) * _compression_cost(formats)
     return [
         _compared(
             "diloco_quality.loss_difference",
@@ -342,7 +343,7 @@ def overlap_quality(t: Columns) -> list[Comparison]:
     staleness = data.staleness_data_cost(
         delay_rounds=np.ones_like(tokens), staleness_data_cost=p["staleness_data_cost"]
     )
-    promptly = data.replica_data_cost(_replica_terms(params, tokens, steps), replicas)
+    promptly = _replica_cost(params, tokens, steps, replicas)
     return [
         _compared(
             "overlap_quality.loss_difference",
@@ -375,7 +376,7 @@ def diloco_ablations(t: Columns) -> list[Comparison]:
     def loss(count: Any) -> Any:
         batch = _assumed("ablation_batch_tokens")
         tokens = batch * (_assumed("ablation_shared_steps") + count * _assumed("ablation_replica_steps"))
-        cost = data.replica_data_cost(_replica_terms(params, tokens, steps, batch), count)
+        cost = _replica_cost(params, tokens, steps, count, batch)
         return model_loss_terms(params, tokens / cost, loss_law(_LAW))[1]
 
     return [
@@ -476,21 +477,13 @@ def _learning_parameters() -> dict[str, float]:
     return load_quantities("thresher.learning", "data_efficiency.yaml").values_only()
 
 
-def _replica_terms(params: Any, tokens: Any, inner_steps: Any, local_batch_tokens: float = 0.0) -> data.ReplicaCost:
-    """Replica cost with the fitted numbers; a batch of zero where it was tuned and so costs nothing."""
-    p = _learning_parameters()
-    return data.replica_cost_terms(
-        inner_steps=inner_steps,
-        params=params,
-        tokens=tokens,
-        local_batch_tokens=local_batch_tokens,
-        **{
-            name: p[name]
-            for name in (
-                "critical_replicas", "critical_replicas_compute_exponent", "critical_replicas_reference_flop",
-                "inner_step_scale", "inner_step_reference", "critical_batch_tokens_at_1e12", "critical_batch_exponent",
-            )
-        },
+def _replica_cost(params: Any, tokens: Any, inner_steps: Any, replicas: Any, local_batch_tokens: float = 0.0) -> Any:
+    """Replica cost with the central numbers; a batch of zero where it was tuned and so costs nothing."""
+    p = default.parameters()
+    columns = {"params": np.asarray(params), "local_batch_tokens": np.asarray(local_batch_tokens)}
+    return replica_data_cost(
+        columns, p, law_of(p), tokens=np.asarray(tokens), replicas=np.asarray(replicas), groups=np.asarray(replicas),
+        inner=np.asarray(inner_steps), outer=np.asarray(inner_steps),
     )  # fmt: skip
 
 
