@@ -138,12 +138,12 @@ def parameters() -> str:
             for name, source in sources.items()
         ]
         parts += ["", markdown(
-            ("name", "value", "range", "unit", "source", "observed; note"),
+            ("name", "value", "range", "drawn as", "unit", "source", "observed; note"),
             [
                 (
                     f"`{name}`", number(row.value),
-                    "" if row.low == row.high else f"{number(row.low)} to {number(row.high)}", text(row.unit),
-                    f"`{row.source.id}`", "; ".join(text(part) for part in (row.observed, row.note) if part),
+                    *(("", "") if row.low == row.high else (f"{number(row.low)} to {number(row.high)}", drawn_as(row))),
+                    text(row.unit), f"`{row.source.id}`", "; ".join(text(part) for part in (row.observed, row.note) if part),
                 )
                 for name, row in rows.items()
             ],
@@ -151,14 +151,20 @@ def parameters() -> str:
     return "\n".join(parts)
 
 
+def drawn_as(row: Quantity) -> str:
+    """The distribution of a parameter that has a range."""
+    return "not drawn" if row.distribution == "fixed" else row.distribution
+
+
 def judgements() -> str:
     """The parameters of the preset that rest on judgement alone."""
     rows = [
-        (f"`{name}`", number(row.value), f"{number(row.low)} to {number(row.high)}", text(row.unit), text(row.note))
+        (f"`{name}`", number(row.value), f"{number(row.low)} to {number(row.high)}", drawn_as(row), text(row.unit),
+         text(row.note))
         for name, row in default.quantities().items()
         if row.source.how == "judgement" and row.low < row.high
-    ]
-    return markdown(("parameter", "value", "range", "unit", "why"), rows)
+    ]  # fmt: skip
+    return markdown(("parameter", "value", "range", "drawn as", "unit", "why"), rows)
 
 
 def figures() -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import importlib.util
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from thresher.catalog.networks import networks
 from thresher.distributions import quantile
 from thresher.errors import InputError
 from thresher.learning.loss_laws import LossLaw, loss_law, loss_law_draws, optimal_compute_flop
-from thresher.sources import Quantity, Source, parse_quantities
+from thresher.sources import Quantity, Source, load_quantities, parse_quantities
 
 SOURCE = Source("s", "t", "a", "read")
 GRID = np.linspace(0.001, 0.999, 999)
@@ -147,3 +150,75 @@ def test_loss_law_draws_go_from_the_least_compute_to_the_most():
     compute = optimal_compute_flop(excess, draws)
     assert stats.spearmanr(np.arange(1000), compute).statistic > 0.99
     assert np.all((compute > 1e24) & (compute < 1e26))
+
+
+def every_parameter():
+    """(file, name, row) of all parameter files that are read with their ranges."""
+    rooms = {"training": ("physics", "plant", "utilisation", "site"), "simulation": ("costs",),
+             "learning": ("data_efficiency", "data_stock", "loss_laws", "horizon")}  # fmt: skip
+    for room, names in rooms.items():
+        for file in names:
+            for name, row in load_quantities(f"thresher.{room}", f"{file}.yaml").items():
+                yield pytest.param(row, id=f"{file}:{name}")
+
+
+@pytest.mark.parametrize("row", list(every_parameter()))
+def test_every_uncertain_parameter_rests_on_something_and_can_be_drawn(row):
+    assert row.low <= row.value <= row.high
+    assert row.source.title
+    assert row.source.address
+    if row.source.how == "judgement" and row.low < row.high:
+        assert row.note, "a judgement is argued"
+    values = quantile(row, GRID)
+    assert np.all(np.isfinite(values)) and np.all(np.diff(values) >= 0)
+    if row.distribution == "pert":
+        assert row.low < row.high
+        assert np.all((row.low <= values) & (values <= row.high))
+    if row.distribution == "lognormal":
+        assert quantile(row, np.asarray([0.05, 0.5, 0.95])) == pytest.approx([row.low, row.value, row.high])
+    if row.distribution == "fixed" and row.low < row.high and "besiroglu" not in row.name:
+        assert "Not drawn" in row.note, "a range that is not drawn says why"
+
+
+@pytest.mark.parametrize(
+    ("room", "file", "name"),
+    [("simulation", "costs.yaml", "chip_price_factor"), ("training", "plant.yaml", "link_rate_factor"),
+     ("training", "utilisation.yaml", "mfu_factor")],
+)  # fmt: skip
+def test_what_is_measured_beside_a_model_has_median_one(room, file, name):
+    row = load_quantities(f"thresher.{room}", file)[name]
+    assert (row.value, row.distribution) == (1.0, "lognormal")
+    assert quantile(row, np.asarray(0.5)) == pytest.approx(1.0)
+
+
+def test_ranges_of_the_utilisation_are_those_of_its_refits():
+    path = Path(__file__).parents[1] / "tools" / "fit_utilisation.py"
+    spec = importlib.util.spec_from_file_location("fit_utilisation", path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    rows = load_quantities("thresher.training", "utilisation.yaml")
+    left_out = np.exp(tool.left_out_residuals())
+    assert len(left_out) == rows["fitted_rows"].value - 1
+    factor = rows["mfu_factor"]
+    assert [factor.low, factor.high] == pytest.approx(np.quantile(left_out, [0.05, 0.95]), rel=2e-3)
+    refits = tool.bootstrap()
+    for name in ("small_unit_mfu", "generation_factor_ampere"):
+        assert [rows[name].low, rows[name].high] == pytest.approx(np.quantile(refits[name], [0.05, 0.95]), rel=0.01)
+    assert rows["decline_exponent"].high == pytest.approx(np.quantile(refits["decline_exponent"], 0.995), rel=0.05)
+    spread = np.exp(1.645 * rows["residual_rms"].value / np.sqrt(2))
+    tpu = rows["generation_factor_tpu"]
+    assert [tpu.low, tpu.high] == pytest.approx([tpu.value / spread, tpu.value * spread], rel=0.01)
+
+
+def test_the_link_factor_is_that_of_its_six_fleets():
+    """The arithmetic of the note: a ring among n sends 2 (n - 1) / n of the payload each way."""
+    ring = [(1.02e10 * 8, 14, 103, 856), (1.02e10 * 8, 14, 382, 500), (1.02e10 * 8, 14, 469, 500),
+            (1.073e9 * 8, 12, 35.2, 856), (1.073e9 * 8, 18, 90.5, 500)]  # fmt: skip
+    had = [2 * (n - 1) / n * bits / seconds / 1e6 / nominal for bits, n, seconds, nominal in ring]
+    had.append(703 / 1322)
+    row = load_quantities("thresher.training", "plant.yaml")["link_rate_factor"]
+    assert [row.low, row.high] == pytest.approx([min(had), max(had)], rel=0.01)
+    known = networks()
+    assert known["continental"].upload_mbps == 856
+    assert known["continental"].download_mbps == 1322
+    assert known["cross-continental"].upload_mbps == 500

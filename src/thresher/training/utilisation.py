@@ -39,8 +39,8 @@ def default_mfu(
     A factor for the generation, a slow decline with the number of chips, and none below ``saturation_chips``: the units
     of 8 to 64 H100s that were published reach what hundreds reach, so a straight line in the logarithms would promise
     small units more than was ever seen. Fitted (``tools/fit_utilisation.py``, soft L1 loss in log MFU, scale 0.1) to 26
-    runs on 8 to 16,384 chips: median absolute residual 0.08 in log MFU, root mean square 0.19; the range of
-    ``small_unit_mfu`` spans nine runs in ten. It knows nothing of model, batch or layout, as `iteration_parts` does.
+    runs on 8 to 16,384 chips: median absolute residual 0.08 in log MFU, root mean square 0.19; a run beside
+    the formula is the parameter ``mfu_factor``. It knows nothing of model, batch or layout, as `iteration_parts` does.
 
     Parameters
     ----------
