@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from thresher.arrays import evaluate_in_blocks
 from thresher.evasion.space import Setting, columns_of, grid, settings
 from thresher.simulation import default
+from thresher.simulation.draws import of_rows
 from thresher.simulation.layout import STAGED_MODES
 
 Choices = dict[str, np.ndarray]
@@ -17,6 +19,9 @@ UNCOMPRESSED_BITS = 16.0
 LEAST_LINK_SHARE = 1e-3
 MISSED = 1e40
 """Above any dollar figure: scores from here on are of plans that miss their goal."""
+MOST_SHORT = 16.0
+CAPABILITY_PER_NODE = 0.75
+"""The power by which capability is taken to grow with nodes when a search guesses how many more it needs; a guess, then checked."""
 _AUTOMATIC = ("inner_steps", "regional_rounds")
 _WANTED = ("flop_quality", "cost_usd", "cost_chips_only_usd", "stages", *_AUTOMATIC)
 
@@ -45,6 +50,13 @@ class Goal:
                 missed = MISSED * (1.0 + np.log10(np.maximum(cost / self.budget_usd, 1.0)))
             score = np.where(cost <= self.budget_usd, -quality, missed)
         return np.where(quality > 0, score, np.inf)
+
+    def nodes_factor(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """How many times the nodes would about meet the goal, from what they achieve: capability grows by a power below one."""
+        if self.target_flop_quality is None:
+            return np.asarray((self.budget_usd or 0.0) / values["cost_chips_only_usd" if self.chips_only else "cost_usd"])
+        short = self.target_flop_quality / np.maximum(values["flop_quality"], self.target_flop_quality / MOST_SHORT)
+        return np.where(short > 1.0, short ** (1.0 / CAPABILITY_PER_NODE), short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +89,19 @@ class Best:
 
 
 def evaluate(
-    setting: Setting, choices: Choices, parameters: Mapping[str, float], workers: int | None = None
+    setting: Setting, choices: Choices, parameters: Mapping[str, Any], workers: int | None = None
 ) -> dict[str, np.ndarray]:
-    """Quality and cost of candidates; those that cannot run, or that an owner-wide clause would see, are worth nothing."""
+    """Quality and cost of candidates; those that cannot run, or that an owner-wide clause would see, are worth nothing.
+
+    Where ``choices`` has a column ``draw``, each candidate is in that world: parameters that are arrays are read there.
+    """
     rows = len(choices["nodes"])
 
     def block(columns: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         part = {name: columns[name] for name in choices}
         owned = part["nodes"] * setting.by_hardware["chips_per_node"][part["hardware"]]
-        out = default.simulate(columns_of(setting, part), parameters, mode=setting.mode, wanted=_WANTED)
+        here = of_rows(parameters, part.get("draw"))
+        out = default.simulate(columns_of(setting, part), here, mode=setting.mode, wanted=_WANTED)
         good = (out["feasible"] > 0) & (owned <= setting.most_chips[part["hardware"]])
         if setting.mode in STAGED_MODES:
             good &= out["stages"] > 1  # with one stage it is a flat plan
@@ -94,7 +110,7 @@ def evaluate(
             "flop_quality": quality,
             "cost_usd": np.where(good, out["cost_usd"], np.inf),
             "cost_chips_only_usd": np.where(good, out["cost_chips_only_usd"], np.inf),
-            **{name: np.where(good, out[name], 1.0) for name in _AUTOMATIC},
+            **{name: np.where(good, out[name], 1.0) for name in (*_AUTOMATIC, "stages")},
         }
 
     return evaluate_in_blocks(block, choices, rows, workers)
@@ -151,7 +167,8 @@ def refine(starts: Sequence[Best], goal: Goal, parameters: Mapping[str, float]) 
         best = best if stage == "first" else _finalists(best, s["finalists"])
         step = s[stage]["step"]
         for turn in range(s[stage]["rounds"]):
-            best = _improve(best, _moves(best, step, turn), step, goal, parameters)
+            mode = best[0].setting.mode if best else "flat"
+            best = _improve(best, moves(moved_choices(mode), step, turn, s["directions"]), step, goal, parameters)
             step *= s[stage]["shrink"]
     best = [_least_nodes(plan, goal, parameters) for plan in best]
     return sorted(best, key=lambda plan: plan.score)
@@ -164,33 +181,25 @@ def _finalists(plans: Sequence[Best], keep: int) -> list[Best]:
     return [plan for one in sorted(formats) for plan in [p for p in ranked if p.precision == one][:keep]]
 
 
-def _moves(best: Sequence[Best], step: float, turn: int) -> dict[str, np.ndarray]:
-    """Factors on each continuous choice: none, one choice up or down, and random combinations, the same in every run."""
-    mode = best[0].setting.mode if best else "flat"
+def moved_choices(mode: str) -> list[str]:
+    """The continuous choices of a mode."""
     moved = ["params", "local_batch_tokens", "duration_days"]
     moved += [] if mode == "datacenter" else ["inner_steps", "bits_per_param", "link_share"]
     moved += ["activation_compression"] if mode in STAGED_MODES else []
-    moved += ["regional_rounds"] if mode == "hierarchical" else []
+    return moved + (["regional_rounds"] if mode == "hierarchical" else [])
+
+
+def moves(moved: Sequence[str], step: float, turn: int, directions: int) -> dict[str, np.ndarray]:
+    """Factors on each continuous choice: none, one choice up or down, and random combinations, the same in every run."""
     up = 1.0 + step * np.eye(len(moved))
-    directions = np.random.default_rng(turn).standard_normal((settings()["refine"]["directions"], len(moved)))
-    factors = np.concatenate([np.ones((1, len(moved))), up, 1.0 / up, (1.0 + step) ** directions])
+    combined = np.random.default_rng(turn).standard_normal((directions, len(moved)))
+    factors = np.concatenate([np.ones((1, len(moved))), up, 1.0 / up, (1.0 + step) ** combined])
     return {name: factors[:, column] for column, name in enumerate(moved)}
 
 
-def _improve(
-    best: Sequence[Best], moves: Mapping[str, np.ndarray], step: float, goal: Goal, parameters: Mapping[str, float]
-) -> list[Best]:
-    """The best of each plan and its neighbours, all evaluated in one call."""
-    if not best:
-        return []
-    setting = best[0].setting
-    spread = np.geomspace(1.0 / (1.0 + step), 1.0 + step, settings()["refine"]["node_points"])
-    shape = (len(best), len(moves["params"]), len(spread))
-    plan, move, point = np.indices(shape).reshape(3, -1)
-    choices = {name: np.asarray([item.choices[name] for item in best])[plan] for name in best[0].choices}
-    for name, factors in moves.items():
-        choices[name] = choices[name] * factors[move]
-    choices["nodes"] = np.clip(np.round(choices["nodes"] * spread[point]), 1.0, setting.node_limit)
+def keep_in_bounds(setting: Setting, choices: Choices) -> None:
+    """Whole numbers where they must be whole, and nothing beyond what the search allows; in place."""
+    choices["nodes"] = np.clip(np.round(choices["nodes"]), 1.0, setting.node_limit)
     choices["params"] = np.minimum(choices["params"], settings()["most_params"])
     choices["link_share"] = np.clip(choices["link_share"], LEAST_LINK_SHARE, 1.0)
     for name in _AUTOMATIC:
@@ -198,6 +207,23 @@ def _improve(
     choices["duration_days"] = np.minimum(choices["duration_days"], setting.longest_days)
     choices["activation_compression"] = np.maximum(choices["activation_compression"], 1.0)
     choices["bits_per_param"] = np.minimum(choices["bits_per_param"], UNCOMPRESSED_BITS)
+
+
+def _improve(
+    best: Sequence[Best], factors: Mapping[str, np.ndarray], step: float, goal: Goal, parameters: Mapping[str, float]
+) -> list[Best]:
+    """The best of each plan and its neighbours, all evaluated in one call."""
+    if not best:
+        return []
+    setting = best[0].setting
+    spread = np.geomspace(1.0 / (1.0 + step), 1.0 + step, settings()["refine"]["node_points"])
+    shape = (len(best), len(factors["params"]), len(spread))
+    plan, move, point = np.indices(shape).reshape(3, -1)
+    choices = {name: np.asarray([item.choices[name] for item in best])[plan] for name in best[0].choices}
+    for name, factor in factors.items():
+        choices[name] = choices[name] * factor[move]
+    choices["nodes"] = choices["nodes"] * spread[point]
+    keep_in_bounds(setting, choices)
     if setting.mode in STAGED_MODES:
         choices["nodes"] = _without_idle_nodes(setting, choices, parameters)
     scores = goal.score(evaluate(setting, choices, parameters)).reshape(len(best), -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from itertools import product
@@ -102,7 +102,7 @@ class Setting:
 
     mode: str
     hardware: tuple[Hardware, ...]
-    fixed: Mapping[str, float]
+    fixed: Mapping[str, Any]
     by_hardware: Mapping[str, np.ndarray]
     most_chips: np.ndarray
     longest_days: float
@@ -120,14 +120,6 @@ def make_setting(
     parameters: Mapping[str, Any],
 ) -> Setting:
     """Gather chip figures by hardware, the network, and the defaults of everything else; no regime bounds nothing."""
-    rows = [
-        {
-            **chip_columns(item.chip, item.precision, parameters=parameters),
-            "chips_per_node": float(item.chips_per_node),
-        }
-        for item in hardware
-    ]
-    by_hardware = {name: np.asarray([row[name] for row in rows]) for name in rows[0]} if rows else {}
     fixed = {
         name: float(field.default) for name, field in plan_fields().items() if isinstance(field.default, float | bool)
     }
@@ -148,7 +140,37 @@ def make_setting(
         "error_feedback": 1.0,
     }
     return Setting(
-        mode, tuple(hardware), fixed, by_hardware, _most_chips(regime, mode, hardware), longest_days, node_limit
+        mode,
+        tuple(hardware),
+        fixed,
+        hardware_columns(hardware, parameters),
+        _most_chips(regime, mode, hardware),
+        longest_days,
+        node_limit,
+    )
+
+
+def hardware_columns(hardware: Sequence[Hardware], parameters: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Chip figures by hardware; where a parameter is an array of draws, of shape (hardware, draws)."""
+    rows = [
+        {
+            **chip_columns(item.chip, item.precision, parameters=parameters),
+            "chips_per_node": float(item.chips_per_node),
+        }
+        for item in hardware
+    ]
+    return {name: np.stack(np.broadcast_arrays(*(row[name] for row in rows))) for name in rows[0]} if rows else {}
+
+
+def in_worlds(setting: Setting, keep: np.ndarray, parameters: Mapping[str, Any]) -> Setting:
+    """A setting with some of its hardware, and everything that a draw changes as arrays of draws."""
+    hardware = tuple(setting.hardware[at] for at in keep)
+    return replace(
+        setting,
+        hardware=hardware,
+        by_hardware=hardware_columns(hardware, parameters),
+        fixed={**setting.fixed, "unique_tokens": parameters["unique_tokens"]},
+        most_chips=setting.most_chips[keep],
     )
 
 
@@ -163,11 +185,15 @@ def _most_chips(regime: Regime | None, mode: str, hardware: Sequence[Hardware]) 
 
 
 def columns_of(setting: Setting, choices: Mapping[str, np.ndarray]) -> Columns:
-    """The model's columns for candidates: ``choices`` are columns, but for ``hardware`` (an index) and ``link_share``."""
-    index = choices["hardware"]
+    """The model's columns for candidates.
+
+    ``choices`` are columns, but for ``hardware`` (an index), ``link_share``, and ``draw`` (which world each is in, if several).
+    """
+    index, draw = choices["hardware"], choices.get("draw")
     columns: Columns = {name: np.asarray(value) for name, value in setting.fixed.items()}
-    columns |= {name: values[index] for name, values in setting.by_hardware.items()}
-    columns |= {name: value for name, value in choices.items() if name != "hardware"}
+    columns |= {name: value[draw] for name, value in columns.items() if value.ndim}
+    columns |= {name: v[index] if v.ndim == 1 else v[index, draw] for name, v in setting.by_hardware.items()}
+    columns |= {name: value for name, value in choices.items() if name not in ("hardware", "draw")}
     for name in ("upload_mbps", "download_mbps"):
         columns[name] = columns[name] * columns["link_share"]
     columns["active_params"] = columns["params"]

@@ -78,6 +78,7 @@ def simulate(
     """
     xp = namespace(*c.values())
     law = law_of(p) if law is None else law
+    nominal, c = c, had_rates(c, p["link_rate_factor"])
     shape = compute.model_shape(c["params"], aspect_ratio=p["aspect_ratio"])
     per_token = compute.flop_per_token(c["active_params"], shape, sequence_tokens=c["sequence_tokens"])
     wan = bookings.internet_path(c["upload_mbps"], c["download_mbps"], 1e-3 * c["round_trip_ms"], p)
@@ -131,7 +132,7 @@ def simulate(
     relayed_gb = (
         cycle.tiers.received_bits / 8e9 * cycle.tiers.groups * replica.span * 86400.0 * days / cycle.round.seconds
     )
-    usd = _cost(xp, c, p, mode, days, power_mw, relayed_gb if topology in STORED_TOPOLOGIES else 0.0)
+    usd = _cost(xp, nominal, p, mode, days, power_mw, relayed_gb if topology in STORED_TOPOLOGIES else 0.0)
 
     out = {
         **_timing(c, replica, cycle, step, goodput),
@@ -144,7 +145,7 @@ def simulate(
         * replica.replicas
         / cycle.tiers.counted,
         **_worth_columns(c, tokens, effective, value, data_costs),
-        **_money_columns(c, usd, power_mw, days),
+        **_money_columns(c, p, usd, power_mw, days),
         **_traffic(xp, ledger, cycle, link_load),
         "memory_needed_gb": replica.node.needed_gb,
         "memory_usable_gb": replica.node.usable_gb,
@@ -156,6 +157,12 @@ def simulate(
     for name in UNBLANKED & kept.keys():
         kept[name] = out[name] + 0.0 * days
     return {**kept, "reason": reason, "feasible": xp.astype(reason == 0, xp.float64)}
+
+
+def had_rates(c: Columns, link_rate_factor: Array) -> Columns:
+    """The columns with the rates that links turn out to have, not those they are rented as."""
+    names = ("upload_mbps", "download_mbps", "regional_mbps")
+    return {**c, **{name: c[name] * link_rate_factor for name in names}}
 
 
 def _length(xp: Any, c: Columns, cycle: Cycle, goodput: Array) -> tuple[Array, Array]:
@@ -182,7 +189,7 @@ def _cost(xp: Any, c: Columns, p: Parameters, mode: str, days: Array, power_mw: 
     return run_cost(
         nodes=c["nodes"],
         chips_per_node=c["chips_per_node"],
-        price_usd=c["chip_price_usd"],
+        price_usd=c["chip_price_usd"] * p["chip_price_factor"],
         workstation=c["chip_workstation"],
         price_with_server=c["chip_price_with_server"],
         one_site=mode == "datacenter",
@@ -227,11 +234,12 @@ def _worth_columns(
     }
 
 
-def _money_columns(c: Columns, usd: Cost, power_mw: Array, days: Array) -> dict[str, Array]:
+def _money_columns(c: Columns, p: Parameters, usd: Cost, power_mw: Array, days: Array) -> dict[str, Array]:
+    price = c["chip_price_usd"] * p["chip_price_factor"]
     return {
         "cost_usd": usd.total,
         **{f"cost_{name}_usd": part for name, part in usd._asdict().items()},
-        "cost_chips_only_usd": chips_only_usd(c["nodes"], c["chips_per_node"], c["chip_price_usd"]),
+        "cost_chips_only_usd": chips_only_usd(c["nodes"], c["chips_per_node"], price),
         "power_mw": power_mw,
         "energy_mwh": energy.energy_mwh(power_mw, days),
     }

@@ -1,0 +1,183 @@
+"""Draws of everything uncertain: low-discrepancy points of a unit cube, and the parameters that each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from thresher.distributions import quantile
+from thresher.errors import InputError
+from thresher.learning.loss_laws import LossLaw, loss_law, loss_law_draws, model_loss_terms
+from thresher.learning.posterior import Posterior, load_posterior
+from thresher.learning.replica_families import FAMILIES, drift, replica_loss
+from thresher.simulation.parameters import LAW, parameters, quantities
+from thresher.sources import read_yaml
+
+FAMILY, ROW, LAW_ROW = "replica_family", "replica_cost", "loss_law"
+"""The three dimensions that stand for no single parameter: the structural choice, a row of its posterior, and of the loss law."""
+MOST_DRAWS = 100_000
+MOST_SEED = 2**32 - 1
+_SHAPE = ("replica_scale", "replica_size_exponent", "replica_token_exponent", "replica_growth")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Dimensions that are held to account together, under a title."""
+
+    name: str
+    title: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Worlds:
+    """Draws of the world: a row of ``unit`` each, and every parameter as a number or an array of as many."""
+
+    unit: np.ndarray
+    parameters: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    @property
+    def family(self) -> np.ndarray:
+        """The place in ``FAMILIES`` of each draw's form of the replica penalty."""
+        return np.broadcast_to(np.asarray(self.parameters[FAMILY], dtype=int), (len(self),))
+
+
+@cache
+def _document() -> Mapping[str, Any]:
+    text = files("thresher.simulation").joinpath("data", "uncertainty.yaml").read_text("utf-8")
+    document: Mapping[str, Any] = read_yaml(text, "thresher/simulation/data/uncertainty.yaml")
+    return document
+
+
+@cache
+def groups() -> tuple[Group, ...]:
+    """What is drawn, by phenomenon."""
+    return tuple(Group(name, row["title"], tuple(row["members"])) for name, row in _document()["groups"].items())
+
+
+@cache
+def dimensions() -> tuple[str, ...]:
+    """The dimensions of the unit cube, in the order of the groups."""
+    return tuple(member for group in groups() for member in group.members)
+
+
+def check_draws(draws: int, seed: int) -> None:
+    """Refuse a number of draws or a seed that makes no sense."""
+    for name, value, least, most in (("--draws", draws, 1, MOST_DRAWS), ("--seed", seed, 0, MOST_SEED)):
+        if isinstance(value, bool) or int(value) != value or not least <= value <= most:
+            raise InputError(name, f"a whole number from {least:,} to {most:,}", value)
+
+
+def unit_points(draws: int, seed: int) -> np.ndarray:
+    """Scrambled Sobol points (Owen 1998) of the unit cube, shape (draws, dimensions): the same for a seed, on any machine."""
+    from scipy.stats import qmc  # noqa: PLC0415 - heavy, and only where draws are made
+
+    sampler = qmc.Sobol(len(dimensions()), scramble=True, rng=np.random.default_rng(seed))
+    points = sampler.random_base2(max(draws - 1, 0).bit_length())[:draws]
+    return np.clip(points, 1e-9, 1.0 - 1e-9)
+
+
+def draw_worlds(draws: int, seed: int, posterior: Posterior | None = None) -> Worlds:
+    """Worlds drawn from every distribution; see ``worlds_at``."""
+    check_draws(draws, seed)
+    return worlds_at(unit_points(draws, seed), posterior)
+
+
+def worlds_at(unit: np.ndarray, posterior: Posterior | None = None) -> Worlds:
+    """The worlds that points of the unit cube stand for.
+
+    Parameters
+    ----------
+    unit
+        Shape (worlds, dimensions): the probability of each dimension's value; NaN takes the central one.
+    posterior
+        That of ``thresher calibrate``; the shipped one by default.
+    """
+    column = dict(zip(dimensions(), np.asarray(unit, dtype=np.float64).T, strict=True))
+    central = parameters()
+    drawn: dict[str, Any] = dict(central)
+    for name in column.keys() & quantities().keys() - {FAMILY}:
+        drawn[name] = _or_central(column[name], quantile(quantities()[name], _filled(column[name])), central[name])
+    drawn |= _law(column[LAW_ROW], central)
+    drawn |= _replicas(column[FAMILY], column[ROW], central, posterior or load_posterior())
+    return Worlds(np.asarray(unit), drawn)
+
+
+def of_rows(worlds: Mapping[str, Any], draw: np.ndarray | None) -> Mapping[str, Any]:
+    """The parameters of rows, each with the draw it belongs to; central ones, which are single numbers, as they are."""
+    if draw is None:
+        return worlds
+    return {name: value[draw] if getattr(value, "ndim", 0) else value for name, value in worlds.items()}
+
+
+def _filled(u: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(u), 0.5, u)
+
+
+def _or_central(u: np.ndarray, value: np.ndarray, central: float) -> np.ndarray:
+    return np.where(np.isnan(u), central, value)
+
+
+def _row(u: np.ndarray, rows: int) -> np.ndarray:
+    return np.minimum((_filled(u) * rows).astype(int), rows - 1)
+
+
+def _law(u: np.ndarray, central: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The five numbers of one bootstrap refit, together: they are almost perfectly correlated."""
+    law = loss_law_draws()
+    row = _row(u, len(law.E))
+    return {
+        f"{LAW}{name}": _or_central(u, getattr(law, name)[row], central[f"{LAW}{name}"]) for name in LossLaw._fields
+    }
+
+
+def _replicas(
+    family_u: np.ndarray, row_u: np.ndarray, central: Mapping[str, Any], posterior: Posterior
+) -> dict[str, np.ndarray]:
+    """The family by its weight, and a row of its posterior by severity; without a family, the central one."""
+    names = [name for name in FAMILIES if name in posterior.weights]
+    edges = np.cumsum([posterior.weights[name] for name in names])
+    chosen = np.minimum(np.searchsorted(edges / edges[-1], _filled(family_u), side="right"), len(names) - 1)
+    place = np.asarray([list(FAMILIES).index(name) for name in names])[chosen]
+    family = np.where(np.isnan(family_u), central[FAMILY], place).astype(int)
+    central_row = np.isnan(family_u) & np.isnan(row_u)
+    columns = [name for name in next(iter(posterior.draws.values())) if name in central]
+    found = {name: np.full(len(family), float(central[name])) for name in columns}
+    for name in names:
+        mine = (family == list(FAMILIES).index(name)) & ~central_row
+        rows = by_severity(name, posterior.draws[name])
+        at = rows[_row(row_u[mine], len(rows))]
+        for column in columns:
+            found[column][mine] = posterior.draws[name][column][at]
+    return {FAMILY: family, **found}
+
+
+def by_severity(family: str, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The order of a family's posterior rows, by the loss they add at the reference of ``data/uncertainty.yaml``."""
+    at = _document()["severity_reference"]
+    law = loss_law("besiroglu_2024")
+    size_term, token_term = model_loss_terms(at["params"], at["tokens"], law)
+    ones = np.ones(len(rows["replica_scale"]))
+    added = replica_loss(
+        family, loss=law.E + size_term + token_term, token_term=token_term, params=at["params"] * ones,
+        tokens=at["tokens"] * ones, replicas=at["replicas"] * ones,
+        drift=drift(
+            at["inner_steps"] * ones, inner_step_scale=rows["inner_step_scale"],
+            inner_step_reference=quantities()["inner_step_reference"].value,
+        ),
+        beta=law.beta, **{name: rows[name] for name in _SHAPE},
+    )  # fmt: skip
+    return np.argsort(added, kind="stable")
+
+
+def quantile_or_infinite(values: np.ndarray, share: float | Sequence[float]) -> Any:
+    """Sample quantiles that may be infinite: no interpolation between a number and none."""
+    return np.quantile(values, share, axis=-1, method="inverted_cdf")
