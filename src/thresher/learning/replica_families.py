@@ -83,6 +83,14 @@ FAMILIES: Mapping[str, Callable[..., Array]] = {
 }
 """The families by name; a draw names its own by its place here."""
 
+UNUSED: Mapping[str, Mapping[str, float]] = {
+    "power": {"replica_token_exponent": 0.0, "replica_growth": 1.0},
+    "exponential": {"replica_token_exponent": 0.0, "replica_growth": 1.0},
+    "data_efficiency": {},
+    "additive": {},
+}
+"""The numbers that a family does not have, with the value that stands for them in a draw."""
+
 
 def replica_loss(
     family: str,

@@ -1,0 +1,1 @@
+"""The calibration: Bayesian fits of what replicas cost in learning; needs the extra ``calibrate``."""
