@@ -58,10 +58,10 @@ def contrasts() -> Contrasts:
 
 
 def prior(name: str, family: str) -> Any:
-    """A number's prior: that of its own name or its kind, the central 90% of which is the range in the file."""
+    """A number's prior, by its own name or its kind: the range in the file is its central 90%, log-normal where positive."""
     row = _prior_row(name, family)
     half = 2.0 * UPPER_95
-    if row.distribution == "lognormal":
+    if row.low > 0:
         return dist.LogNormal(math.log(row.value), math.log(row.high / row.low) / half)
     return dist.Normal(row.value, (row.high - row.low) / half)
 
