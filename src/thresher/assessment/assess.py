@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from thresher.assessment.explain import explain_capability, explain_cost
+from thresher.assessment.sensitivity import Sensitivity, analyse
+from thresher.assessment.uncertainty import GoalUncertainty, propagate
 from thresher.catalog import chip, network, reference_systems
 from thresher.errors import InputError
 from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, answer, frontier, prepare
 from thresher.evasion.search import Goal
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
+from thresher.learning.posterior import load_posterior
 from thresher.regime import ClusterRow, Regime, counted_operations, load_regime
 from thresher.result import Explanation, Result
 from thresher.simulation import default
 from thresher.simulation.cost import DAYS_PER_YEAR
+from thresher.simulation.draws import draw_worlds, groups
 
+DRAWS = 1000
+"""Draws of the world unless told otherwise."""
 FORMAT_BITS = {"bf16": 16, "fp8": 8, "fp4": 4}
 
 
@@ -59,6 +65,8 @@ class GoalAnswer:
     declared: AdversaryPlan | None
     capability: Explanation | None
     cost: Explanation | None
+    uncertainty: GoalUncertainty | None = None
+    sensitivity: Sensitivity | None = None
 
     @property
     def nearest_clause(self) -> ClauseMargin | None:
@@ -94,6 +102,9 @@ class Assessment:
     curves: tuple[Curve, ...]
     duration_reasoning: str
     largest_node_params: Mapping[str, float]
+    draws: int | None
+    seed: int
+    posterior: str | None
 
     def as_result(self) -> Result:
         """The result file's content."""
@@ -109,6 +120,10 @@ class Assessment:
                 "node_limit": self.arena.node_limit,
                 "chips": [item.chip for item in self.arena.chips],
                 "number_formats": self.arena.precisions,
+                "draws": self.draws,
+                "seed": self.seed,
+                "posterior": self.posterior or "shipped",
+                "distributions": [group.name for group in groups()],
                 "parameters": self.arena.parameters,
             },
             {
@@ -132,6 +147,9 @@ def assess(
     longest_days: float | None = None,
     node_limit: float | None = None,
     chips_only: bool = False,
+    draws: int | None = DRAWS,
+    seed: int = 0,
+    posterior: str | Path | None = None,
     progress: Callable[[str], None] = lambda _message: None,
 ) -> Assessment:
     """Find the cheapest plan that no cluster clause of a regime covers, for each capability and budget.
@@ -153,6 +171,11 @@ def assess(
         The most nodes considered.
     chips_only
         Count chips alone, as the study does, when choosing the cheapest plan.
+    draws, seed
+        Draws of everything uncertain, and the seed of their low-discrepancy points; None draws nothing and gives central values
+        alone. The same seed gives the same numbers in every run.
+    posterior
+        A posterior file of ``thresher calibrate``; the shipped one by default.
 
     Raises
     ------
@@ -161,6 +184,8 @@ def assess(
     """
     rule = regime if isinstance(regime, Regime) else load_regime(regime)
     s = settings()
+    drawn = load_posterior(Path(posterior)) if posterior else None
+    worlds = None if draws is None else draw_worlds(draws, seed, drawn)
     longest = s["longest_days"] if longest_days is None else longest_days
     wanted = targets if targets is not None else () if budgets else s["targets"]
     for name, values, (least, most) in (
@@ -186,14 +211,20 @@ def assess(
     answers = []
     for goal in goals:
         progress(f"refining the answer for {describe_goal(goal)}")
-        answers.append(_answer_goal(arena, goal))
+        answered = _answer_goal(arena, goal)
+        if worlds is not None:
+            found = propagate(arena, goal, worlds, budgets=budgets, progress=progress)
+            progress("finding what drives the answer")
+            driven = analyse(found, goal, seed=seed, posterior=drawn)
+            answered = replace(answered, uncertainty=found, sensitivity=driven)
+        answers.append(answered)
     low, high = settings()["curve_bounds"]
     quality = np.geomspace(low, high, settings()["curve_points"])
     curves = [frontier([item], item.setting.mode, quality) for item in arena.unseen]
     curves.append(frontier([arena.declared], "declared datacentre", quality))
     return Assessment(
         rule, arena, tuple(answers), tuple(_burden(rule)), tuple(curves), duration_reasoning(longest),
-        _largest_models(arena),
+        _largest_models(arena), draws, seed, str(posterior) if posterior else None,
     )  # fmt: skip
 
 
@@ -319,4 +350,11 @@ def _answer_data(item: GoalAnswer) -> dict[str, object]:
         "best_by_mode": item.by_mode,
         "best_by_number_format": item.by_precision,
         "explanations": {"capability": item.capability, "cost": item.cost},
+        "uncertainty": None if item.uncertainty is None else _uncertainty_data(item.uncertainty),
+        "sensitivity": item.sensitivity,
     }
+
+
+def _uncertainty_data(found: GoalUncertainty) -> dict[str, object]:
+    """The intervals and probabilities of one goal, with the draws behind them; the plans of every draw stay out."""
+    return {field.name: getattr(found, field.name) for field in fields(found) if field.name != "found"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from thresher.arrays import Array, namespace
 from thresher.simulation.cost import DAYS_PER_YEAR
 
 
@@ -28,6 +29,13 @@ class Footprint:
     mean_download_mbps_per_node: float
 
 
+def people(outcome: Mapping[str, Array], sites: Array, parameters: Mapping[str, Array]) -> Array:
+    """The core team and the operators of its sites, technicians by power where those are more (one datacentre)."""
+    xp = namespace(outcome["power_mw"], sites)
+    by_power = outcome["power_mw"] * parameters["technicians_per_mw"]
+    return parameters["people_core_team"] + xp.maximum(by_power, sites * parameters["operators_per_site"] + 0.0 * by_power)
+
+
 def footprint(
     chip: str,
     chips_per_node: float,
@@ -39,11 +47,9 @@ def footprint(
 ) -> Footprint:
     """Read a plan's footprint off its outcome.
 
-    People are the core team and the operators of its sites (technicians by power in one datacentre); who among them knows
-    the purpose is not modelled here.
+    Who among its people knows the purpose is not modelled here.
     """
     sites = 1.0 if one_site else nodes
-    staff = max(outcome["power_mw"] * parameters["technicians_per_mw"], sites * parameters["operators_per_site"])
     return Footprint(
         chips=nodes * chips_per_node,
         chip=chip,
@@ -55,7 +61,7 @@ def footprint(
         power_mw=outcome["power_mw"],
         power_kw_per_site=1e3 * outcome["power_mw"] / sites,
         energy_mwh=outcome["energy_mwh"],
-        people=parameters["people_core_team"] + staff,
+        people=float(people(outcome, sites, parameters)),
         mean_upload_mbps_per_node=outcome["mean_upload_mbps"],
         peak_upload_mbps_per_node=outcome["peak_upload_mbps"],
         mean_download_mbps_per_node=outcome["mean_download_mbps"],

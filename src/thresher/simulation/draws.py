@@ -178,6 +178,22 @@ def by_severity(family: str, rows: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.argsort(added, kind="stable")
 
 
+def smoothed(posterior: Posterior) -> Posterior:
+    """A posterior whose rows change little from one to the next: means over neighbours in severity.
+
+    Adjacent rows are otherwise as different as any two draws, and a quantile of the row would be a path with jumps.
+    """
+    width = _document()["smoothing_rows"]
+    draws = {}
+    for family, rows in posterior.draws.items():
+        order = by_severity(family, rows)
+        span = min(width, len(order))
+        draws[family] = {
+            name: np.convolve(values[order], np.full(span, 1.0 / span), mode="valid") for name, values in rows.items()
+        }
+    return Posterior(draws, posterior.weights)
+
+
 def quantile_or_infinite(values: np.ndarray, share: float | Sequence[float]) -> Any:
     """Sample quantiles that may be infinite: no interpolation between a number and none."""
     return np.quantile(values, share, axis=-1, method="inverted_cdf")

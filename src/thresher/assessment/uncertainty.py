@@ -1,0 +1,214 @@
+"""An answer under uncertainty: the adversary who knows the world, re-planning in every draw, and the one who must commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thresher.evasion.best_response import Arena
+from thresher.evasion.commitment import Commitment, commit
+from thresher.evasion.footprint import people
+from thresher.evasion.search import MISSED, Goal
+from thresher.evasion.space import columns_of, settings
+from thresher.evasion.worlds import Plans, best_of_each_world, in_worlds_near_best, respond
+from thresher.learning.replica_families import FAMILIES
+from thresher.simulation import default
+from thresher.simulation.draws import Worlds, of_rows, quantile_or_infinite
+
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+OUTCOMES = (
+    "cost_usd", "cost_chips_only_usd", "flop_quality", "flop", "stages", "replicas", "tokens", "inner_steps", "days", "power_mw",
+)  # fmt: skip
+CHOICES = ("nodes", "params", "bits_per_param", "activation_compression")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Quantiles of a figure over draws: the median, the middle half, and the middle nine tenths; infinite where out of reach."""
+
+    q05: float
+    q25: float
+    q50: float
+    q75: float
+    q95: float
+
+
+def interval(values: np.ndarray) -> Interval:
+    """The interval of a sample; NaN throughout where it is empty."""
+    return Interval(*(map(float, quantile_or_infinite(values, SHARES)) if len(values) else [np.nan] * len(SHARES)))
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyAnswer:
+    """The answer where one form of the replica penalty holds: its draws, the share within reach, cost, and cost over declared."""
+
+    family: str
+    draws: int
+    reached: float
+    cost_usd: Interval
+    cost_ratio: Interval
+    within_verdict_budget: float
+    split: float
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The plan of an adversary who must commit: how sure it wanted to be, how sure it is, and what it costs over the draws."""
+
+    confidence: float
+    reached: float
+    mode: str
+    chip: str
+    precision: str
+    chips_per_node: int
+    choices: Mapping[str, float]
+    cost_usd: Interval
+    flop_quality: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class GoalUncertainty:
+    """One goal over all draws.
+
+    ``reached`` is the share of draws in which some plan meets the goal; ``outcomes`` are intervals over those that do, but for
+    ``cost_usd`` and ``cost_ratio``, which are over all (infinite where out of reach). ``within_budget`` gives the probability of
+    meeting the goal for at most so many dollars, ``chosen`` the share of each mode, number format and chip, ``by_draw`` the cost,
+    the declared cost and the family of every draw.
+    """
+
+    reached: float
+    outcomes: Mapping[str, Interval]
+    within_budget: tuple[tuple[float, float], ...]
+    chosen: Mapping[str, Mapping[str, float]]
+    by_family: tuple[FamilyAnswer, ...]
+    committed: tuple[Committed, ...]
+    by_draw: Mapping[str, np.ndarray]
+    found: tuple[Plans, ...]
+
+
+def propagate(
+    arena: Arena, goal: Goal, worlds: Worlds, *, budgets: Sequence[float] = (), progress: Callable[[str], None]
+) -> GoalUncertainty:
+    """Answer one goal in every draw, and over all of them at once.
+
+    Each goal is answered alone, so that goals may be shared out over processes with the same numbers.
+    """
+    p, draws = worlds.parameters, len(worlds)
+    progress("planning anew in every draw")
+    found = respond([in_worlds_near_best(grid, goal, p) for grid in arena.unseen], goal, p, draws)
+    which, score = best_of_each_world(found, draws)
+    met = score < MISSED
+    figures = _figures(found, which, met, p)
+    cost = np.where(met, figures.pop("cost_usd"), np.inf)
+    declared = _declared_cost(arena, goal, figures["flop_quality"], met, worlds)
+    figures |= {"chips": figures["nodes"] * figures.pop("chips_per_node")}
+    progress("committing before the world is known")
+    plans = [commit(found, goal, p, draws, confidence) for confidence in settings()["commitment"]["confidences"]]
+    labels = _labels(found, which, met)
+    by_draw = {"cost_usd": cost, "declared_cost_usd": declared, "family": worlds.family}
+    by_draw["flop_quality"] = figures["flop_quality"]
+    ladder = sorted({*settings()["budgets"], settings()["verdict_budget"], *budgets})
+    outcomes = {name: interval(values[met]) for name, values in figures.items()}
+    outcomes |= {
+        "cost_usd": interval(cost),
+        "declared_cost_usd": interval(declared),
+        "cost_ratio": interval(cost / declared),
+    }
+    return GoalUncertainty(
+        float(np.mean(met)),
+        outcomes,
+        tuple((float(usd), float(np.mean(cost <= usd))) for usd in ladder),
+        {name: _shares(values[met]) for name, values in labels.items()},
+        _by_family(cost, declared, figures["stages"] > 1, worlds.family),
+        tuple(_committed(plan) for plan in plans if plan is not None),
+        by_draw,
+        tuple(found),
+    )
+
+
+def _figures(found: Sequence[Plans], which: np.ndarray, met: np.ndarray, p: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What the best plan of each draw chooses and achieves; NaN where there is none."""
+    names = (*OUTCOMES, *CHOICES, "chips_per_node", "people")
+    figures = {name: np.full(len(which), np.nan) for name in names}
+    for place, plans in enumerate(found):
+        draw = plans.choices["draw"].astype(int)
+        rows = np.flatnonzero((which[draw] == place) & met[draw])
+        if not len(rows):
+            continue
+        mine = plans.take(rows)
+        at = draw[rows]
+        columns = columns_of(mine.setting, mine.choices)
+        here = of_rows(p, at)
+        with np.errstate(all="ignore"):
+            out = default.simulate(columns, here, mode=mine.setting.mode, wanted=OUTCOMES)
+        sites = np.ones(len(at)) if mine.setting.mode == "datacenter" else columns["nodes"]
+        figures["people"][at] = people(out, sites, here)
+        for name in OUTCOMES:
+            figures[name][at] = out[name]
+        for name in (*CHOICES, "chips_per_node"):
+            figures[name][at] = columns[name]
+    return figures
+
+
+def _declared_cost(arena: Arena, goal: Goal, quality: np.ndarray, met: np.ndarray, worlds: Worlds) -> np.ndarray:
+    """What the same capability costs openly in one datacentre, in every draw; for a budget, that of its median capability."""
+    target = goal.target_flop_quality or (float(np.median(quality[met])) if met.any() else None)
+    if target is None:
+        return np.full(len(worlds), np.nan)
+    open_goal = Goal(target_flop_quality=target, chips_only=goal.chips_only)
+    found = respond(
+        [in_worlds_near_best(arena.declared, open_goal, worlds.parameters)], open_goal, worlds.parameters, len(worlds)
+    )
+    which, score = best_of_each_world(found, len(worlds))
+    return np.where(score < MISSED, _figures(found, which, score < MISSED, worlds.parameters)["cost_usd"], np.inf)
+
+
+def _labels(found: Sequence[Plans], which: np.ndarray, met: np.ndarray) -> dict[str, np.ndarray]:
+    """Mode, number format and chip of the best plan of each draw."""
+    labels = {name: np.full(len(which), "", dtype=object) for name in ("mode", "precision", "chip")}
+    for place, plans in enumerate(found):
+        draw = plans.choices["draw"].astype(int)
+        rows = np.flatnonzero((which[draw] == place) & met[draw])
+        hardware = np.asarray(plans.setting.hardware, dtype=object)[plans.choices["hardware"][rows].astype(int)]
+        labels["mode"][draw[rows]] = plans.setting.mode
+        labels["precision"][draw[rows]] = [item.precision for item in hardware]
+        labels["chip"][draw[rows]] = [item.chip.chip for item in hardware]
+    return labels
+
+
+def _shares(values: np.ndarray) -> dict[str, float]:
+    """How often each value occurs, most often first."""
+    names, counts = np.unique(values.astype(str), return_counts=True)
+    ranked = sorted(zip(-counts, names, strict=True))
+    return {str(name): float(-count / len(values)) for count, name in ranked}
+
+
+def _by_family(
+    cost: np.ndarray, declared: np.ndarray, split: np.ndarray, family: np.ndarray
+) -> tuple[FamilyAnswer, ...]:
+    found = []
+    for place, name in enumerate(FAMILIES):
+        mine = family == place
+        if mine.any():
+            own = cost[mine]
+            reached = np.isfinite(own)
+            found.append(
+                FamilyAnswer(
+                    name, int(mine.sum()), float(np.mean(reached)), interval(own), interval(own / declared[mine]),
+                    float(np.mean(own <= settings()["verdict_budget"])),
+                    float(np.mean(split[mine][reached])) if reached.any() else np.nan,
+                )
+            )  # fmt: skip
+    return tuple(found)
+
+
+def _committed(plan: Commitment) -> Committed:
+    hardware = plan.setting.hardware[int(plan.choices["hardware"])]
+    choices = {name: value for name, value in plan.choices.items() if name != "hardware" and np.isfinite(value)}
+    return Committed(
+        plan.confidence, plan.reached, plan.setting.mode, hardware.chip.chip, hardware.precision, hardware.chips_per_node,
+        choices, interval(plan.cost_usd), interval(plan.flop_quality),
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""The adversary who must commit before knowing the world: one plan, judged over all draws at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from thresher.evasion.search import MISSED, Choices, Goal, evaluate
+from thresher.evasion.space import Setting, settings
+from thresher.evasion.worlds import Evaluator, Plans, improve
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """One plan for all worlds: its setting and choices, and in every draw its cost in dollars and its capability in FLOP.
+
+    ``confidence`` is the share of worlds in which it was asked to meet its goal, ``reached`` the share in which it does.
+    """
+
+    confidence: float
+    setting: Setting
+    choices: Mapping[str, float]
+    cost_usd: np.ndarray
+    flop_quality: np.ndarray
+    reached: float
+
+
+def over_all(goal: Goal, worlds: Mapping[str, Any], draws: np.ndarray, confidence: float) -> Evaluator:
+    """What a candidate achieves over many worlds: the capability that it has in ``confidence`` of them, and its cost.
+
+    The cost is the median where a target is to be met, and what ``confidence`` of the worlds stay under where a budget is.
+    """
+    cost_share = 0.5 if goal.budget_usd is None else confidence
+
+    def achieved(setting: Setting, choices: Choices) -> dict[str, np.ndarray]:
+        values = evaluate(setting, _crossed(choices, draws), worlds)
+        by_draw = {name: v.reshape(-1, len(draws)) for name, v in values.items()}
+        reduced = {name: np.quantile(v, cost_share, axis=1, method="higher") for name, v in by_draw.items()}
+        quality = np.quantile(by_draw["flop_quality"], 1.0 - confidence, axis=1, method="lower")
+        return reduced | {"flop_quality": quality}
+
+    return achieved
+
+
+def commit(
+    found: Sequence[Plans], goal: Goal, worlds: Mapping[str, Any], draws: int, confidence: float
+) -> Commitment | None:
+    """The plan of least median cost that meets a goal in so great a share of the worlds; None where none found does.
+
+    It starts from plans that are best in some world, keeps what is built (hardware, nodes, model, batch, compression, days) the
+    same in all, and leaves the inner steps to follow the links as they turn out. It is searched over some of the draws and
+    judged over all.
+
+    Parameters
+    ----------
+    found
+        What ``worlds.respond`` gave.
+    confidence
+        Share of the worlds, between 0 and 1.
+    """
+    s = settings()["commitment"]
+    some = np.unique(np.linspace(0, draws - 1, min(draws, s["draws"])).astype(int))
+    best: Plans | None = None
+    for plans in found:
+        if not len(plans):
+            continue
+        ranked = np.argsort(plans.score, kind="stable")
+        given = plans.take(ranked[np.unique(np.linspace(0, len(plans) - 1, s["candidates"]).astype(int))])
+        achieved = over_all(goal, worlds, some, confidence)
+        judged = _judged(given, goal, achieved, np.asarray(s["node_ladder"]))
+        starts = judged.take(np.argsort(judged.score, kind="stable")[: s["starts"]])
+        improved = improve(starts, goal, achieved, s["improving"])
+        top = improved.take(np.argsort(improved.score, kind="stable")[:1])
+        if best is None or top.score[0] < best.score[0]:
+            best = top
+    return None if best is None else _with_enough_nodes(best, goal, worlds, draws, confidence)
+
+
+def _judged(plans: Plans, goal: Goal, achieved: Evaluator, ladder: np.ndarray) -> Plans:
+    """Plans at the best of a few numbers of nodes, scored over all worlds."""
+    plan, rung = np.repeat(np.arange(len(plans)), len(ladder)), np.tile(np.arange(len(ladder)), len(plans))
+    tried = plans.take(plan)
+    stages = np.maximum(tried.stages, 1.0)
+    nodes = np.minimum(np.ceil(tried.choices["nodes"] * ladder[rung] / stages) * stages, plans.setting.node_limit)
+    tried.choices["nodes"] = nodes
+    score = goal.score(achieved(plans.setting, tried.choices))
+    at = np.argmin(score.reshape(len(plans), -1), axis=1) + np.arange(len(plans)) * len(ladder)
+    return replace(tried, score=score).take(at)
+
+
+def _with_enough_nodes(
+    plan: Plans, goal: Goal, worlds: Mapping[str, Any], draws: int, confidence: float
+) -> Commitment | None:
+    """The plan over all draws, with the nodes that the draws left out of the search turn out to need."""
+    everyone = np.arange(draws)
+    s = settings()["commitment"]
+    enough = _judged(plan, goal, over_all(goal, worlds, everyone, confidence), np.asarray(s["last_ladder"]))
+    if not enough.score[0] < MISSED:
+        return None
+    values = evaluate(plan.setting, _crossed(enough.choices, everyone), worlds)
+    quality = values["flop_quality"]
+    met = (
+        quality >= goal.target_flop_quality
+        if goal.target_flop_quality
+        else values["cost_usd"] <= (goal.budget_usd or 0)
+    )
+    choices = {name: v[0].item() for name, v in enough.choices.items() if name != "draw"}
+    return Commitment(confidence, plan.setting, choices, values["cost_usd"], quality, float(np.mean(met)))
+
+
+def _crossed(choices: Choices, draws: np.ndarray) -> Choices:
+    """Every candidate in every world, candidate by candidate."""
+    count = len(choices["nodes"])
+    rows = {name: np.repeat(values, len(draws)) for name, values in choices.items()}
+    return rows | {"draw": np.tile(draws, count)}
