@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ Array = Any
 BLOCK_ROWS = 12288
 """Rows per block: some thirty float64 temporaries stay in a core's cache, and each below the size (128 KiB) at which
 allocators go to the operating system for memory."""
+
+_threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
 def namespace(*values: Array) -> Any:
@@ -60,7 +64,7 @@ def evaluate_in_blocks(
     rows
         The common length.
     workers
-        Threads; by default the processors this process may use.
+        Threads; by default those that `use_threads` allows, or else the processors this process may use.
     """
     starts = range(0, rows, BLOCK_ROWS)
     out: dict[str, np.ndarray] = {}
@@ -80,7 +84,7 @@ def evaluate_in_blocks(
 
     if rows:
         run(0)
-    pool = ThreadPoolExecutor(workers or _usable_processors())
+    pool = ThreadPoolExecutor(workers or _threads.get() or usable_processors())
     try:
         list(pool.map(run, starts[1:]))
     finally:
@@ -88,6 +92,19 @@ def evaluate_in_blocks(
     return out
 
 
-def _usable_processors() -> int:
+@contextmanager
+def use_threads(count: int | None) -> Iterator[None]:
+    """Within, `evaluate_in_blocks` takes ``count`` threads where its caller names none; None for the processors there are.
+
+    It holds for the thread that enters it: tasks side by side in one process each have their own. No result depends on it.
+    """
+    before = _threads.set(count)
+    try:
+        yield
+    finally:
+        _threads.reset(before)
+
+
+def usable_processors() -> int:
     """The processors this process may use; two where the system cannot say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2

@@ -27,6 +27,10 @@ class InputError(ThresherError):
         got = "" if value is ... else f", got {value!r}"
         super().__init__(f"{where}: expected {expected}{got}")
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, object]]:
+        """Travels between processes as its parts."""
+        return type(self), (self.where, self.expected, self.value)
+
 
 class InfeasiblePlanError(ThresherError):
     """A plan that is well formed but that no machine can run: it does not fit, or overbooks a link."""
