@@ -50,7 +50,7 @@ def contrasts() -> Contrasts:
             source=np.asarray([names.index(record["loss_source"]) for record in records]),
             **{name: column(name) for name in ("params", "tokens", "replicas")},
             **{name: column(f"{prefix}{name}") for name in ("inner_steps", "bits")},
-            delay=none, feedback=none, loss=none,
+            delay=none, feedback=none, streaming=none, loss=none,
         )  # fmt: skip
 
     share = np.asarray([float(record["unit"] == "share") for record in records])
@@ -106,13 +106,11 @@ def model(family: str, rows: Rows) -> None:
 
 def _base_law(family: str) -> dict[str, Any]:
     """The base law, sampled by what the data fix well: its level and slope at the reference."""
-    names = ("level", "reducible", "slope", "exponent_difference")
-    level, reducible, slope, difference = (numpyro.sample(name, prior(name, family)) for name in names)
+    level, reducible, slope = (numpyro.sample(name, prior(name, family)) for name in ("level", "reducible", "slope"))
     return {
         "irreducible": numpyro.deterministic("irreducible", level - reducible),
         "reducible": reducible,
-        "size_exponent": numpyro.deterministic("size_exponent", slope / reducible + 0.5 * difference),
-        "token_exponent": numpyro.deterministic("token_exponent", slope / reducible - 0.5 * difference),
+        "exponent": numpyro.deterministic("exponent", slope / reducible),
     }
 
 

@@ -42,7 +42,7 @@ class Rows(NamedTuple):
     """Runs, column by column, of one length.
 
     ``source`` is the place in ``loss_sources``, its length for a source never seen; ``replicas`` is 0 for data
-    parallelism; ``delay`` is in rounds; ``loss`` is NaN where unknown.
+    parallelism; ``delay`` is in rounds; ``streaming`` is 1 where fragments take turns; ``loss`` is NaN where unknown.
     """
 
     source: Any
@@ -53,6 +53,7 @@ class Rows(NamedTuple):
     delay: Any
     bits: Any
     feedback: Any
+    streaming: Any
     loss: Any
 
 
@@ -89,7 +90,7 @@ def measured_rows() -> Rows:
     for record in [*table("diloco_quality"), *_late_rows(), *_ablation_rows(), *_sweep_rows()]:
         run = _run(record, str(record["source"]))
         repeats = "" if run[5] else record["method"]  # a late row is named differently where it is printed again
-        seen.setdefault((*run[:6], run[8], repeats, record.get("seed")), run)
+        seen.setdefault((*run[:6], run[-1], repeats, record.get("seed")), run)
     return _as_rows(seen.values())
 
 
@@ -146,7 +147,8 @@ def _run(record: Mapping[str, Any], where: str) -> tuple[Any, ...]:
     late = re.search(r"(\d+)-outer-steps?\b", str(record["method"]))
     bits, feedback = _sent(str(record["compression"] or ""), where)
     loss = math.nan if record.get("loss") is None else float(record["loss"])
-    return source, params, tokens, replicas, inner_steps, float(late[1]) if late else 0.0, bits, feedback, loss
+    streaming = float("streaming" in str(record["method"]).lower())
+    return source, params, tokens, replicas, inner_steps, float(late[1]) if late else 0.0, bits, feedback, streaming, loss
 
 
 def _number(record: Mapping[str, Any], name: str, where: str, default: float | None = None) -> float:

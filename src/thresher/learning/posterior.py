@@ -18,7 +18,7 @@ from thresher.learning.replica_families import FAMILIES
 from thresher.learning.replica_model import parameter_names
 from thresher.sources import read_text
 
-REAL = ("replica_size_exponent", "replica_token_exponent", "irreducible", "size_exponent", "token_exponent")
+REAL = ("replica_size_exponent", "replica_token_exponent", "irreducible", "streaming_gain")
 """The numbers that may be 0 or negative, beside the offsets; all others are above 0."""
 
 

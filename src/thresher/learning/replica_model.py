@@ -3,10 +3,10 @@
 Written once against the array namespace: the calibration samples it, and predictions evaluate it over the posterior's draws.
 
 A run's loss is the base law of one-site training on its source, less what the outer optimiser gains, plus what replicas, delay
-and compression cost. The base law is an empirical curve of the sweeps, with E + R / 2 (n^-alpha + d^-beta), n and d parameters
-and tokens over the families' references: there the published law too lays equal shares to both, and sweeps along 20 tokens a
-parameter cannot tell them apart. What costs *data* (delay, compression, the family
-``data_efficiency``) is put into nats by the token term of the published law instead, the same that the presets price it with.
+and compression cost. The base law is an empirical curve of the sweeps, E + R / 2 (n^-e + d^-e), n and d parameters and tokens
+over the families' references: there the published law too lays equal shares to both, and sweeps along 20 tokens a parameter
+cannot tell them apart. Sources that vary tokens at one size have the published token term instead, scaled. That term also
+puts into nats what costs *data* (delay, compression, the family ``data_efficiency``), as the presets do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REPLICA_NAMES = ("replica_scale", "replica_size_exponent", "replica_token_expone
 COST_NAMES = (
     "staleness_data_cost", "information_bits_with_feedback", "information_bits_without_feedback", "information_exponent",
 )  # fmt: skip
-BASE_NAMES = ("irreducible", "reducible", "size_exponent", "token_exponent", "gain", "gain_params")
+BASE_NAMES = ("irreducible", "reducible", "exponent", "gain", "gain_params", "streaming_gain")
 SPREAD_NAMES = ("baseline_noise", "misfit")
 
 
@@ -92,9 +92,12 @@ def expected(
         return xp.concat(columns, axis=-1)[..., rows.source]
 
     n, d = rows.params * (1.0 / REFERENCE_PARAMS), rows.tokens * (1.0 / REFERENCE_TOKENS)
-    half = 0.5 * one["reducible"]
-    base = one["irreducible"] + own("offset", 0.0) + half * xp.exp(-one["size_exponent"] * xp.log(n))
-    base = base + own("token_scale", 1.0) * half * xp.exp(-one["token_exponent"] * xp.log(d))
+    published = model_loss_terms(rows.params, rows.tokens, law)[1]
+    own_term = xp.asarray([float(source.token_scale) for source in loss_sources()] + [0.0])[rows.source]
+    curve = 0.5 * one["reducible"] * xp.exp(-one["exponent"] * xp.log(d))
+    base = one["irreducible"] + own("offset", 0.0) + 0.5 * one["reducible"] * xp.exp(-one["exponent"] * xp.log(n))
+    base = base + (1.0 - own_term) * curve + own_term * own("token_scale", 1.0) * published
+    base = base - rows.streaming * one["streaming_gain"]
     base = base - xp.where(rows.replicas > 0, one["gain"] * rows.params / (rows.params + one["gain_params"]), 0.0)
 
     replicas = xp.where(rows.replicas > 0, rows.replicas, 1.0)
@@ -103,7 +106,6 @@ def expected(
         bits_per_param=rows.bits, error_feedback=rows.feedback,
         uncompressed_bits_per_param=uncompressed_bits_per_param, **{name: one[name] for name in COST_NAMES[1:]},
     )  # fmt: skip
-    published = model_loss_terms(rows.params, rows.tokens, law)[1]
     late = published * xp.expm1(law.beta * xp.log(cost))
     apart = own("severity", 1.0) * replica_loss(
         family, loss=base, token_term=published, params=rows.params, tokens=rows.tokens, replicas=replicas,
