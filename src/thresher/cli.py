@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 PIPE_WIDTH = 160
+INTERRUPTED = 130
+"""The exit status of a command that SIGINT ends, by the custom of shells."""
 CHIP_COLUMNS = (
     "chip", "kind", "fp16_tflops", "fp8_tflops", "tpp", "memory_gb", "memory_type", "tdp_w", "price_usd", "price_date",
 )  # fmt: skip
@@ -37,6 +39,9 @@ class Commands(click.Group):
         except ThresherError as error:
             click.echo(f"thresher: {error}", err=True)
             ctx.exit(2)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("thresher: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)

@@ -81,7 +81,7 @@ class Store:
     def read(self, name: str) -> dict[str, np.ndarray] | None:
         """What the task gave; None when it is not there, or damaged."""
         try:
-            with np.load(self._path(name), allow_pickle=False) as file:
+            with self._path(name).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
             return None if str(arrays.pop("task")) != name else {key[1:]: value for key, value in arrays.items()}
         except Exception:  # a damaged file fails in any of a dozen ways, and is computed again whatever it is
@@ -161,7 +161,7 @@ def run_tasks(
     ThresherError
         Some tasks could not be finished, because they kill the process that runs them; or the cluster was lost.
     """
-    if not 1 <= workers <= MOST_WORKERS:
+    if not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
         raise InputError("--workers", f"a whole number from 1 to {MOST_WORKERS}", workers)
     if scheduler is not None and workers > 1:
         raise InputError("--workers", "no such option with --scheduler, which has workers of its own", workers)
@@ -200,7 +200,9 @@ class _Tally:
         """Book what a task gave."""
         if self._kept is not None:
             self._kept.write(name, arrays)
-        self.results[name] = arrays
+        self.results[name] = {
+            key: np.require(value, requirements="W") for key, value in arrays.items()
+        }  # Dask's are not
         self._tell()
 
     def _tell(self) -> None:
@@ -323,6 +325,7 @@ def _over_cluster(function: Callable[[Any], Arrays], tasks: Mapping[str, Any], a
     """Run tasks over a Dask cluster, which runs those of a lost worker again by itself."""
     try:
         from distributed import KilledWorker  # noqa: PLC0415
+        from distributed.comm import CommClosedError  # noqa: PLC0415
     except ImportError:
         raise ThresherError("--scheduler needs Dask's distributed: pip install 'thresher[cluster]'") from None
     with _client(address) as client:
@@ -340,8 +343,16 @@ def _over_cluster(function: Callable[[Any], Arrays], tasks: Mapping[str, Any], a
         executor = client.get_executor(pure=False)
         try:
             _collect(executor, function, tasks, 1, tally, KilledWorker, see_workers)
-        except (CancelledError, OSError) as error:
-            raise ThresherError(f"the scheduler at {address} was lost ({error or type(error).__name__})") from None
+        except (CancelledError, CommClosedError):
+            raise ThresherError(f"the scheduler at {address} was lost") from None
+        except (ImportError, RuntimeError) as error:
+            lacking = [one for one in (error, error.__cause__, error.__context__) if isinstance(one, ImportError)]
+            if not lacking:
+                raise
+            raise ThresherError(
+                f"the cluster at {address} lacks a package; its scheduler and workers need thresher {version('thresher')}"
+                f" and what it runs ({lacking[0]})"
+            ) from None
         finally:
             executor.shutdown(wait=False)
     killers = [name for name in tasks if name not in tally.results]
@@ -363,13 +374,14 @@ def _client(address: str) -> Iterator[Client]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                asyncio.run(
-                    _find_scheduler(address)
-                )  # a client that fails to connect complains once more when it is freed
+                # asked first, because a client that fails to connect complains once more when it is freed
+                asyncio.run(_find_scheduler(address))
                 client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="thresher")
             except Exception as error:  # what answers may be anything, and so may the error
                 raise InputError(
-                    "--scheduler", f"the address of a Dask scheduler that answers ({error or 'no answer'})", address
+                    "--scheduler",
+                    f"the address of a Dask scheduler that answers ({str(error) or 'no answer'})",
+                    address,
                 ) from None
             try:
                 yield client
