@@ -141,6 +141,8 @@ def run_tasks(
         Arguments by a name that is the same in every run; both can be pickled.
     workers
         Local processes. With 1, the tasks run in this process one after another, each on all its processors.
+        With more, each task has its share of the processors; a script that asks for them starts its work below
+        ``if __name__ == "__main__":``, because every process imports it.
     scheduler
         The address of a Dask scheduler, for instance ``tcp://10.0.0.5:8786``. It and its workers have this package
         installed, in this version. A task runs on one thread of its worker.
