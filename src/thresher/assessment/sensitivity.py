@@ -18,6 +18,7 @@ from thresher.simulation.draws import FAMILY, LAW_ROW, ROW, Worlds, dimensions, 
 from thresher.simulation.parameters import quantities
 
 LOW, HIGH = 0.05, 0.95
+WAYPOINTS = 30
 PER_DECADE_SHORT = 4.0
 """Decades of cost added for each decade of capability that a plan falls short by: beyond reach, worse is still dearer."""
 
@@ -262,7 +263,7 @@ def _nearest(least: Response, family: str, at: np.ndarray, line: float) -> Flip:
 def _crossing(
     excess: Callable[[np.ndarray], np.ndarray], z: np.ndarray, start: float
 ) -> tuple[np.ndarray, float] | None:
-    """Where the verdict first flips on the way from the origin along a direction, to a hundredth; None if it does not."""
-    reach = np.linspace(0.0, 1.5, 151)[1:, None] * z
+    """Where the verdict first flips on the way from the origin along a direction; None if it does not within half as far again."""
+    reach = np.linspace(0.0, 1.5, WAYPOINTS + 1)[1:, None] * z
     flipped = np.flatnonzero((excess(reach) <= 0) != (start <= 0))
     return (reach[flipped[0]], float(np.linalg.norm(reach[flipped[0]]))) if len(flipped) else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from thresher.evasion.search import Choices, Evaluated, Goal, evaluate, keep_in_bounds, moved_choices, moves
 from thresher.evasion.space import Setting, in_worlds, settings
+from thresher.simulation.draws import of_rows
 
 Evaluator = Callable[[Setting, Choices], Mapping[str, np.ndarray]]
 """What candidates achieve: ``search.evaluate`` in worlds, or its reduction over all of them."""
@@ -38,12 +39,20 @@ class Plans:
 
 
 def in_worlds_near_best(evaluated: Evaluated, goal: Goal, worlds: Mapping[str, Any]) -> Evaluated:
-    """A central grid with the hardware that comes near the best for a goal, ready to be evaluated in worlds."""
-    best = np.full(len(evaluated.setting.hardware), np.inf)
+    """A central grid ready to be evaluated in worlds: automatic inner steps, and of each number format and size of node the
+    kinds that come nearest to the best for a goal, since what is best at the centre need not be best in a world of slow links."""
+    hardware = evaluated.setting.hardware
+    best = np.full(len(hardware), np.inf)
     np.minimum.at(best, evaluated.choices["hardware"], goal.score(evaluated.values).min(axis=1, initial=np.inf))
-    nearest = np.argsort(best, kind="stable")[: settings()["worlds"]["hardware"]]
-    keep = np.sort(nearest[np.isfinite(best[nearest])])
-    rows = np.flatnonzero(np.isin(evaluated.choices["hardware"], keep))
+    kept: dict[tuple[str, bool], list[int]] = {}
+    for at in np.argsort(best, kind="stable"):
+        whole = hardware[at].chips_per_node == hardware[at].bound
+        alike = kept.setdefault((hardware[at].precision, whole), [])
+        if np.isfinite(best[at]) and len(alike) < settings()["worlds"]["hardware"]:
+            alike.append(int(at))
+    keep = np.asarray(sorted(at for alike in kept.values() for at in alike), dtype=int)
+    automatic = np.isnan(evaluated.choices["inner_steps"]) | (evaluated.setting.mode == "datacenter")
+    rows = np.flatnonzero(np.isin(evaluated.choices["hardware"], keep) & automatic)
     choices = {name: values[rows] for name, values in evaluated.choices.items()}
     choices["hardware"] = np.searchsorted(keep, choices["hardware"])
     values = {name: v[rows] for name, v in evaluated.values.items()}
@@ -106,29 +115,33 @@ def start(setting: Setting, pool: Choices, goal: Goal, draws: np.ndarray, worlds
 
 
 def exchange(plans: Plans, goal: Goal, worlds: Mapping[str, Any]) -> Plans:
-    """What the best plans of some worlds are worth in all the others; a world takes one that beats its own."""
-    donors = settings()["worlds"]["donors"]
+    """What the plans of similar worlds are worth in each (those next to it in cost, of the same form of penalty), and its own
+    plan on every other kind of hardware."""
+    offsets = np.asarray(settings()["worlds"]["neighbours"])
     if not len(plans):
         return plans
-    ranked = np.argsort(plans.score, kind="stable")
-    given = plans.take(ranked[np.unique(np.linspace(0, len(plans) - 1, donors).astype(int))])
-    offered = start(plans.setting, given.choices, goal, plans.choices["draw"].astype(int), worlds)
-    better = offered.score < plans.score
-    return Plans(
-        plans.setting,
-        {name: np.where(better, offered.choices[name], old) for name, old in plans.choices.items()},
-        np.where(better, offered.score, plans.score),
-        np.where(better, offered.stages, plans.stages),
-    )
+    family = of_rows({"family": worlds["replica_family"]}, plans.choices["draw"])["family"]
+    order = np.lexsort((plans.score, np.broadcast_to(family, plans.score.shape)))
+    place = np.empty(len(plans), dtype=int)
+    place[order] = np.arange(len(plans))
+    donor = order[np.clip(place[:, None] + offsets, 0, len(plans) - 1)]
+    kinds = np.arange(len(plans.setting.hardware))
+    own = np.broadcast_to(np.arange(len(plans))[:, None], (len(plans), len(kinds)))
+    source = np.concatenate([donor, own], axis=1)
+    choices = {name: values[source.ravel()] for name, values in plans.choices.items()}
+    choices["draw"] = np.repeat(plans.choices["draw"], source.shape[1])
+    choices["hardware"].reshape(source.shape)[:, len(offsets) :] = kinds
+    return _better_of(plans, choices, goal, in_each(worlds))
 
 
-def improve(plans: Plans, goal: Goal, achieved: Evaluator, effort: Mapping[str, Any]) -> Plans:
+def improve(plans: Plans, goal: Goal, achieved: Evaluator, effort: Mapping[str, Any], first_turn: int = 0) -> Plans:
     """A pattern search for every plan, all evaluated together; none gets worse.
 
-    ``effort`` says how far the first step goes, how steps shrink, how many there are, and in how many combined directions.
+    ``effort`` says how far the first step goes, how steps shrink, how many there are, and in how many combined directions;
+    ``first_turn`` numbers them on, so that later turns try other combinations.
     """
     step = effort["step"]
-    for turn in range(effort["rounds"] if len(plans) else 0):
+    for turn in range(first_turn, first_turn + (effort["rounds"] if len(plans) else 0)):
         moved = [name for name in moved_choices(plans.setting.mode) if name not in AUTOMATIC]
         plans = _turn(plans, goal, achieved, moves(moved, step, turn, effort["directions"]))
         step *= effort["shrink"]
@@ -136,12 +149,18 @@ def improve(plans: Plans, goal: Goal, achieved: Evaluator, effort: Mapping[str, 
 
 
 def _turn(plans: Plans, goal: Goal, achieved: Evaluator, factors: Mapping[str, np.ndarray]) -> Plans:
-    """Each plan's neighbours, evaluated with its nodes and with those that would about meet the goal; the best of them and it."""
+    """The best of each plan and its neighbours."""
     count = len(factors["params"])
     plan, move = np.repeat(np.arange(len(plans)), count), np.tile(np.arange(count), len(plans))
     choices = {name: values[plan] for name, values in plans.choices.items()}
     for name, factor in factors.items():
         choices[name] = choices[name] * factor[move]
+    return _better_of(plans, choices, goal, achieved)
+
+
+def _better_of(plans: Plans, choices: Choices, goal: Goal, achieved: Evaluator) -> Plans:
+    """The best of each plan and its candidates, as many for each, with their nodes and with those that would about meet the goal."""
+    count = len(choices["nodes"]) // len(plans)
     keep_in_bounds(plans.setting, choices)
     first = achieved(plans.setting, choices)
     again = choices | {"nodes": _whole(choices["nodes"] * goal.nodes_factor(first), first["stages"])}
@@ -171,10 +190,14 @@ def _whole(nodes: np.ndarray, stages: np.ndarray) -> np.ndarray:
 
 
 def settle(plans: Plans, goal: Goal, worlds: Mapping[str, Any]) -> Plans:
-    """Improve every plan in its world, and between times let worlds learn from one another."""
-    for effort in settings()["worlds"]["improving"]:
-        plans = exchange(improve(plans, goal, in_each(worlds), effort), goal, worlds)
-    return improve(plans, goal, in_each(worlds), settings()["worlds"]["polishing"])
+    """Improve every plan in its world, and between times let similar worlds learn from one another."""
+    s = settings()["worlds"]
+    step = s["improving"]["step"]
+    for turn in range(s["turns"]):
+        plans = exchange(plans, goal, worlds)
+        plans = improve(plans, goal, in_each(worlds), s["improving"] | {"step": step}, first_turn=turn * s["improving"]["rounds"])
+        step *= s["cooling"]
+    return plans
 
 
 def worth_improving(started: Sequence[Plans]) -> list[Plans]:

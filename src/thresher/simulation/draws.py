@@ -115,7 +115,7 @@ def of_rows(worlds: Mapping[str, Any], draw: np.ndarray | None) -> Mapping[str, 
     """The parameters of rows, each with the draw it belongs to; central ones, which are single numbers, as they are."""
     if draw is None:
         return worlds
-    return {name: value[draw] if getattr(value, "ndim", 0) else value for name, value in worlds.items()}
+    return {name: value.take(draw) if getattr(value, "ndim", 0) else value for name, value in worlds.items()}
 
 
 def _filled(u: np.ndarray) -> np.ndarray:
