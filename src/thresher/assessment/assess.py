@@ -223,7 +223,7 @@ def assess(
     curves = [frontier([item], item.setting.mode, quality) for item in arena.unseen]
     curves.append(frontier([arena.declared], "declared datacentre", quality))
     return Assessment(
-        rule, arena, tuple(answers), tuple(_burden(rule)), tuple(curves), duration_reasoning(longest),
+        rule, arena, tuple(answers), tuple(burden_of_reference_systems(rule)), tuple(curves), duration_reasoning(longest),
         _largest_models(arena), draws, seed, str(posterior) if posterior else None,
     )  # fmt: skip
 
@@ -307,7 +307,7 @@ def _run_status(regime: Regime, plan: AdversaryPlan | None) -> tuple[RunStatus, 
     )
 
 
-def _burden(regime: Regime) -> list[Burden]:
+def burden_of_reference_systems(regime: Regime) -> list[Burden]:
     """The reference systems under the rule, each on its own."""
     systems = reference_systems()
     rows = [ClusterRow(cluster=item.system, chip=chip(item.chip), count=item.count) for item in systems]

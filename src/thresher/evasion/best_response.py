@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from thresher.evasion.search import Best, Evaluated, Goal, best_on_grid, evaluat
 from thresher.evasion.space import (
     DISTRIBUTED_MODES,
     NUMBER_FORMATS,
+    Setting,
     columns_of,
     declared_hardware,
     make_setting,
@@ -132,14 +134,11 @@ def prepare(
             if getattr(chip, name) is None:
                 raise InputError(f"chip {chip.chip}", f"a chip whose {name} the catalog knows")
     unseen = []
-    for mode in (*modes, "datacenter"):
-        hardware = unseen_hardware(regime, candidates, precisions, mode)
-        if hardware:
-            progress(f"searching {mode} plans on {len(hardware)} kinds of node")
-            setting = make_setting(
-                regime, mode, hardware, network, longest_days=longest_days, node_limit=limit, parameters=p
-            )
-            unseen.append(evaluate_grid(setting, p))
+    for setting in unseen_settings(
+        regime, candidates, network, longest_days=longest_days, node_limit=limit, precisions=precisions, modes=modes, parameters=p
+    ):  # fmt: skip
+        progress(f"searching {setting.mode} plans on {len(setting.hardware)} kinds of node")
+        unseen.append(evaluate_grid(setting, p))
     progress("pricing one open datacentre")
     centre = [chip for chip in candidates if chip.kind == "datacentre"] or candidates
     servers = declared_hardware(centre, precisions) or declared_hardware(candidates, precisions)
@@ -150,6 +149,26 @@ def prepare(
     )
     declared = evaluate_grid(open_site, p)
     return Arena(regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared)
+
+
+def unseen_settings(
+    regime: Regime,
+    candidates: Sequence[Chip],
+    network: NetworkProfile,
+    *,
+    longest_days: float,
+    node_limit: float,
+    precisions: Sequence[str],
+    modes: Sequence[str],
+    parameters: Mapping[str, Any],
+) -> Iterator[Setting]:
+    """The settings of an unseen adversary, mode by mode; one site that stays unseen among them where a clause leaves room for it."""
+    for mode in (*modes, "datacenter"):
+        hardware = unseen_hardware(regime, candidates, precisions, mode)
+        if hardware:
+            yield make_setting(
+                regime, mode, hardware, network, longest_days=longest_days, node_limit=node_limit, parameters=parameters
+            )
 
 
 def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[Best] = ()) -> Reply:

@@ -33,7 +33,9 @@ def people(outcome: Mapping[str, Array], sites: Array, parameters: Mapping[str, 
     """The core team and the operators of its sites, technicians by power where those are more (one datacentre)."""
     xp = namespace(outcome["power_mw"], sites)
     by_power = outcome["power_mw"] * parameters["technicians_per_mw"]
-    return parameters["people_core_team"] + xp.maximum(by_power, sites * parameters["operators_per_site"] + 0.0 * by_power)
+    return parameters["people_core_team"] + xp.maximum(
+        by_power, sites * parameters["operators_per_site"] + 0.0 * by_power
+    )
 
 
 def footprint(

@@ -54,7 +54,9 @@ class Goal:
     def nodes_factor(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """How many times the nodes would about meet the goal, from what they achieve: capability grows by a power below one."""
         if self.target_flop_quality is None:
-            return np.asarray((self.budget_usd or 0.0) / values["cost_chips_only_usd" if self.chips_only else "cost_usd"])
+            return np.asarray(
+                (self.budget_usd or 0.0) / values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
+            )
         short = self.target_flop_quality / np.maximum(values["flop_quality"], self.target_flop_quality / MOST_SHORT)
         return np.where(short > 1.0, short ** (1.0 / CAPABILITY_PER_NODE), short)
 
@@ -116,9 +118,11 @@ def evaluate(
     return evaluate_in_blocks(block, choices, rows, workers)
 
 
-def evaluate_grid(setting: Setting, parameters: Mapping[str, float]) -> Evaluated:
-    """Evaluate a mode's whole grid."""
-    choices, counts = grid(setting, parameters)
+def evaluate_grid(
+    setting: Setting, parameters: Mapping[str, float], changes: Mapping[str, Any] | None = None
+) -> Evaluated:
+    """Evaluate a mode's whole grid; ``changes`` to the numerical settings make another, coarser one."""
+    choices, counts = grid(setting, parameters, changes)
     configurations, width = len(choices["hardware"]), len(counts)
     crossed = {name: np.repeat(values, width) for name, values in choices.items()}
     crossed["nodes"] = np.tile(counts, configurations)

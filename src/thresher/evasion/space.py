@@ -233,20 +233,24 @@ def durations(longest_days: float, ladder: Sequence[float]) -> list[float]:
     return sorted({float(days) for days in ladder if days < longest_days} | {longest_days})
 
 
-def node_counts(most: float) -> np.ndarray:
+def node_counts(most: float, ratio: float) -> np.ndarray:
     """Numbers of nodes on the grid: geometric, as whole numbers, up to ``most``."""
-    ratio = settings()["nodes_ratio"]
     steps = int(np.log(max(most, 1.0)) / np.log(ratio)) + 1
     counts = np.unique(np.round(np.append(ratio ** np.arange(steps + 1), most)))
     return np.asarray(counts[counts <= most])
 
 
-def grid(setting: Setting, parameters: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The candidates of one mode: choices without nodes (one entry a configuration), and the node counts to cross with."""
-    s = settings()
+def grid(
+    setting: Setting, parameters: Mapping[str, Any], changes: Mapping[str, Any] | None = None
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The candidates of one mode: choices without nodes (one entry a configuration), and the node counts to cross with.
+
+    ``changes`` replace numerical settings of ``data/search.yaml``.
+    """
+    s = {**settings(), **(changes or {})}
     nan = float("nan")
     rhythms = [(float(overlap), nan if steps == "auto" else float(steps)) for overlap, steps in s["rhythms"]]
-    counts = node_counts(setting.node_limit)
+    counts = node_counts(setting.node_limit, s["nodes_ratio"])
     largest = largest_params(setting, parameters) if setting.mode != "datacenter" else np.ones(len(setting.hardware))
     axes: dict[str, Sequence[Any]] = {
         "hardware": range(len(setting.hardware)),

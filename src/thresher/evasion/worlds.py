@@ -38,7 +38,9 @@ class Plans:
         return Plans(self.setting, choices, self.score[rows], self.stages[rows])
 
 
-def in_worlds_near_best(evaluated: Evaluated, goal: Goal, worlds: Mapping[str, Any]) -> Evaluated:
+def in_worlds_near_best(
+    evaluated: Evaluated, goal: Goal, worlds: Mapping[str, Any], effort: Mapping[str, Any] | None = None
+) -> Evaluated:
     """A central grid ready to be evaluated in worlds: automatic inner steps, and of each number format and size of node the
     kinds that come nearest to the best for a goal, since what is best at the centre need not be best in a world of slow links."""
     hardware = evaluated.setting.hardware
@@ -48,7 +50,7 @@ def in_worlds_near_best(evaluated: Evaluated, goal: Goal, worlds: Mapping[str, A
     for at in np.argsort(best, kind="stable"):
         whole = hardware[at].chips_per_node == hardware[at].bound
         alike = kept.setdefault((hardware[at].precision, whole), [])
-        if np.isfinite(best[at]) and len(alike) < settings()["worlds"]["hardware"]:
+        if np.isfinite(best[at]) and len(alike) < (effort or settings()["worlds"])["hardware"]:
             alike.append(int(at))
     keep = np.asarray(sorted(at for alike in kept.values() for at in alike), dtype=int)
     automatic = np.isnan(evaluated.choices["inner_steps"]) | (evaluated.setting.mode == "datacenter")
@@ -59,7 +61,9 @@ def in_worlds_near_best(evaluated: Evaluated, goal: Goal, worlds: Mapping[str, A
     return Evaluated(in_worlds(evaluated.setting, keep, worlds), choices, evaluated.counts, values)
 
 
-def scout(grid: Evaluated, goal: Goal, draws: np.ndarray, worlds: Mapping[str, Any]) -> Choices:
+def scout(
+    grid: Evaluated, goal: Goal, draws: np.ndarray, worlds: Mapping[str, Any], effort: Mapping[str, Any]
+) -> Choices:
     """The best plans of a whole grid in a few worlds, for each kind of hardware, each improved in its world.
 
     They are the pool that every world starts from.
@@ -71,12 +75,12 @@ def scout(grid: Evaluated, goal: Goal, draws: np.ndarray, worlds: Mapping[str, A
     values = evaluate(grid.setting, choices, worlds)
     choices |= {name: np.full(world.size, np.nan) for name in AUTOMATIC}
     score = goal.score(values)
-    best = _best_of_each_hardware(score.reshape(shape), grid.choices["hardware"])
+    best = _best_of_each_hardware(score.reshape(shape), grid.choices["hardware"], effort["scouted"])
     found = Plans(grid.setting, choices, score, values["stages"]).take(best)
-    return improve(found, goal, in_each(worlds), settings()["worlds"]["scouting"]).choices
+    return improve(found, goal, in_each(worlds), effort["scouting"]).choices
 
 
-def _best_of_each_hardware(score: np.ndarray, hardware: np.ndarray) -> np.ndarray:
+def _best_of_each_hardware(score: np.ndarray, hardware: np.ndarray, most: int) -> np.ndarray:
     """Flat places of the best plan of each of the few best kinds of hardware, in every world of ``score``."""
     found = []
     for world, of_world in enumerate(score):
@@ -84,7 +88,7 @@ def _best_of_each_hardware(score: np.ndarray, hardware: np.ndarray) -> np.ndarra
         best = of_world[np.arange(len(of_world)), at]
         used: dict[int, int] = {}
         for row in np.argsort(best, kind="stable"):
-            if not np.isfinite(best[row]) or len(used) == settings()["worlds"]["scouted"]:
+            if not np.isfinite(best[row]) or len(used) == most:
                 break
             used.setdefault(int(hardware[row]), int(np.ravel_multi_index((world, row, at[row]), score.shape)))
         found += used.values()
@@ -96,9 +100,16 @@ def in_each(worlds: Mapping[str, Any]) -> Evaluator:
     return partial(evaluate, parameters=worlds)
 
 
-def start(setting: Setting, pool: Choices, goal: Goal, draws: np.ndarray, worlds: Mapping[str, Any]) -> Plans:
+def start(
+    setting: Setting,
+    pool: Choices,
+    goal: Goal,
+    draws: np.ndarray,
+    worlds: Mapping[str, Any],
+    effort: Mapping[str, Any],
+) -> Plans:
     """The best plan of the pool in each world, at the best of a few numbers of nodes."""
-    ladder = np.asarray(settings()["worlds"]["node_ladder"])
+    ladder = np.asarray(effort["node_ladder"])
     if not len(pool["nodes"]):
         nothing = {name: np.zeros(len(draws), dtype=values.dtype) for name, values in pool.items()}
         return Plans(setting, nothing, np.full(len(draws), np.inf), np.ones(len(draws)))
@@ -114,10 +125,10 @@ def start(setting: Setting, pool: Choices, goal: Goal, draws: np.ndarray, worlds
     return Plans(setting, picked, score.ravel()[best], values["stages"][best])
 
 
-def exchange(plans: Plans, goal: Goal, worlds: Mapping[str, Any]) -> Plans:
+def exchange(plans: Plans, goal: Goal, worlds: Mapping[str, Any], neighbours: Sequence[int]) -> Plans:
     """What the plans of similar worlds are worth in each (those next to it in cost, of the same form of penalty), and its own
     plan on every other kind of hardware."""
-    offsets = np.asarray(settings()["worlds"]["neighbours"])
+    offsets = np.asarray(neighbours)
     if not len(plans):
         return plans
     family = of_rows({"family": worlds["replica_family"]}, plans.choices["draw"])["family"]
@@ -189,29 +200,33 @@ def _whole(nodes: np.ndarray, stages: np.ndarray) -> np.ndarray:
     return np.ceil(nodes / stages - 1e-9) * stages
 
 
-def settle(plans: Plans, goal: Goal, worlds: Mapping[str, Any]) -> Plans:
+def settle(plans: Plans, goal: Goal, worlds: Mapping[str, Any], effort: Mapping[str, Any]) -> Plans:
     """Improve every plan in its world, and between times let similar worlds learn from one another."""
-    s = settings()["worlds"]
-    step = s["improving"]["step"]
-    for turn in range(s["turns"]):
-        plans = exchange(plans, goal, worlds)
-        plans = improve(plans, goal, in_each(worlds), s["improving"] | {"step": step}, first_turn=turn * s["improving"]["rounds"])
-        step *= s["cooling"]
+    improving = dict(effort["improving"])
+    for turn in range(effort["turns"]):
+        plans = exchange(plans, goal, worlds, effort["neighbours"])
+        plans = improve(plans, goal, in_each(worlds), improving, first_turn=turn * improving["rounds"])
+        improving["step"] *= effort["cooling"]
     return plans
 
 
-def worth_improving(started: Sequence[Plans]) -> list[Plans]:
+def worth_improving(started: Sequence[Plans], effort: Mapping[str, Any]) -> list[Plans]:
     """Of plans of several modes, one a world each, those near the best of their world, and few."""
-    s = settings()["worlds"]
     score = np.stack([plans.score for plans in started])
     rank = np.argsort(np.argsort(score, axis=0, kind="stable"), axis=0, kind="stable")
     best = score.min(axis=0)
-    near = (score <= best + (s["start_ratio"] - 1.0) * np.abs(best)) | (rank == 0)
-    keep = near & (rank < s["modes"]) & np.isfinite(score)
+    near = (score <= best + (effort["start_ratio"] - 1.0) * np.abs(best)) | (rank == 0)
+    keep = near & (rank < effort["modes"]) & np.isfinite(score)
     return [plans.take(np.flatnonzero(mask)) for plans, mask in zip(started, keep, strict=True)]
 
 
-def respond(grids: Sequence[Evaluated], goal: Goal, worlds: Mapping[str, Any], draws: int) -> list[Plans]:
+def respond(
+    grids: Sequence[Evaluated],
+    goal: Goal,
+    worlds: Mapping[str, Any],
+    draws: int,
+    effort: Mapping[str, Any] | None = None,
+) -> list[Plans]:
     """The best plans found in every world, by mode; a world may have plans of more than one mode, or none.
 
     Parameters
@@ -222,11 +237,18 @@ def respond(grids: Sequence[Evaluated], goal: Goal, worlds: Mapping[str, Any], d
         What the adversary wants.
     worlds
         Parameters, arrays of ``draws`` where they are drawn.
+    effort
+        How hard to search; that of ``data/search.yaml`` by default.
     """
-    scouts = np.unique(np.linspace(0, draws - 1, settings()["worlds"]["scouts"]).astype(int))
+    s = effort or settings()["worlds"]
+    scouts = np.unique(np.linspace(0, draws - 1, s["scouts"]).astype(int))
     everyone = np.arange(draws)
-    started = [start(grid.setting, scout(grid, goal, scouts, worlds), goal, everyone, worlds) for grid in grids]
-    return [settle(plans, goal, worlds) for plans in worth_improving(started)] if started else []
+    started = [
+        start(grid.setting, scout(grid, goal, scouts, worlds, s), goal, everyone, worlds, s)
+        for grid in grids
+        if len(grid.choices["hardware"])
+    ]
+    return [settle(plans, goal, worlds, s) for plans in worth_improving(started, s)] if started else []
 
 
 def best_of_each_world(found: Sequence[Plans], draws: int) -> tuple[np.ndarray, np.ndarray]:
