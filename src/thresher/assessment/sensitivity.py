@@ -95,7 +95,8 @@ def response(uncertainty: GoalUncertainty, goal: Goal, posterior: Posterior) -> 
     def least(unit: np.ndarray) -> np.ndarray:
         worlds = worlds_at(unit, posterior)
         costs = [_log_cost(plans, goal, worlds) for plans in pool]
-        return np.minimum(np.min(np.concatenate(costs, axis=1), axis=1), settings()["sensitivity"]["most_log10_usd"])
+        cheapest = np.min(np.concatenate(costs, axis=1), axis=1)
+        return np.asarray(np.minimum(cheapest, settings()["sensitivity"]["most_log10_usd"]))
 
     return least
 
@@ -126,7 +127,7 @@ def _soft_cost(goal: Goal, values: Mapping[str, np.ndarray]) -> np.ndarray:
     target = goal.target_flop_quality or 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         short = np.maximum(np.log10(target) - np.log10(values["flop_quality"]), 0.0)
-        return np.where(values["flop_quality"] > 0, np.log10(cost) + PER_DECADE_SHORT * short, np.inf)
+        return np.asarray(np.where(values["flop_quality"] > 0, np.log10(cost) + PER_DECADE_SHORT * short, np.inf))
 
 
 def analyse(
@@ -157,7 +158,7 @@ def sobol_indices(least: Response, seed: int) -> tuple[Index, ...]:
     points = sampling.sample(problem, settings()["sensitivity"]["base_samples"], calc_second_order=False, seed=seed)
     found = analysis.analyze(problem, least(points), calc_second_order=False, seed=seed)
     titles = {group.name: group.title for group in groups()}
-    names = list(dict.fromkeys(problem["groups"]))
+    names = [group.name for group in groups()]
     rows = zip(names, found["S1"], found["S1_conf"], found["ST"], found["ST_conf"], strict=True)
     return tuple(
         sorted((Index(name, titles[name], *map(float, figures)) for name, *figures in rows), key=lambda row: -row.total)
@@ -182,12 +183,8 @@ def tornado(least: Response, forms: Mapping[str, np.ndarray]) -> tuple[Bar, ...]
             (low, low_name), (high, high_name) = by_form[0], by_form[-1]
             bars.append(Bar(name, low_name, high_name, float(low), float(high)))
         else:
-            values = [_value(name, share) for share in (LOW, HIGH)]
-            shown = [
-                f"{share:.0%} severe" if value is None else f"{value:.3g}"
-                for share, value in zip((LOW, HIGH), values, strict=True)
-            ]
-            bars.append(Bar(name, *shown, float(cost[2 * place]), float(cost[2 * place + 1])))
+            costs = float(cost[2 * place]), float(cost[2 * place + 1])
+            bars.append(Bar(name, _shown(name, LOW), _shown(name, HIGH), *costs))
     return tuple(sorted(bars, key=lambda bar: -abs(np.log(bar.cost_at_high_usd / bar.cost_at_low_usd))))
 
 
@@ -203,6 +200,12 @@ def _family_points(posterior: Posterior) -> dict[str, np.ndarray]:
         point[dimensions().index(ROW)] = 0.5
         points[name] = point
     return points
+
+
+def _shown(name: str, share: float) -> str:
+    """A parameter's value at a quantile, or the quantile where it stands for a row of many."""
+    value = _value(name, share)
+    return f"{share:.0%}" if value is None else f"{value:.3g}"
 
 
 def _value(name: str, share: float) -> float | None:

@@ -116,8 +116,13 @@ def _figures(found: Sequence[Plans], draws: int, regime: Regime) -> dict[str, np
         owned = np.asarray([np.inf if count is None else count for count in under])[hardware]
         with np.errstate(divide="ignore"):
             owners = np.where(np.isinf(owned), 1.0, np.ceil(nodes / np.floor(owned / chips_per_node)))
-        values = {"mode": MODES.index(plans.setting.mode), "stages": plans.stages[rows], "nodes": nodes}
-        values |= {"chips": nodes * chips_per_node, "owners": owners}
+        values = {
+            "mode": np.full(len(rows), float(MODES.index(plans.setting.mode))),
+            "stages": plans.stages[rows],
+            "nodes": nodes,
+            "chips": nodes * chips_per_node,
+            "owners": owners,
+        }
         for name, value in values.items():
             figures[name][draw[rows]] = value
     return figures

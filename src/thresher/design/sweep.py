@@ -222,7 +222,7 @@ def _anchors(rule: Regime, varied: Sequence[Axis]) -> dict[str, Cell]:
     """The rule as written and the study's amendment, as cells of the axes varied, where these can say them."""
     names = [axis.name for axis in varied]
     written = {axis.name: _line_as_written(rule, axis) for axis in varied}
-    anchors = {"as_written": written}
+    anchors: dict[str, Cell] = {"as_written": written}
     if "memory" in names:
         anchors["amendment"] = written | {"memory": float(settings()["amendment_memory_gb"])}
     return anchors
@@ -259,7 +259,7 @@ def with_stricter_plans(
 
     The searches of two cells may each miss what the other finds; with this a looser cell is never dearer, in any draw.
     """
-    taken = []
+    taken: list[Mapping[str, np.ndarray]] = []
     for cell in everything:
         stricter = [place for place, other in enumerate(everything) if is_stricter(other, cell)]
         costs = np.stack([found[place]["cost_usd"] for place in stricter])

@@ -21,7 +21,7 @@ MISSED = 1e40
 """Above any dollar figure: scores from here on are of plans that miss their goal."""
 MOST_SHORT = 16.0
 CAPABILITY_PER_NODE = 0.75
-"""The power by which capability is taken to grow with nodes when a search guesses how many more it needs; a guess, then checked."""
+"""The power by which capability is taken to grow with nodes when a search guesses how many more it needs, and then checks."""
 _AUTOMATIC = ("inner_steps", "regional_rounds")
 _WANTED = ("flop_quality", "cost_usd", "cost_chips_only_usd", "stages", *_AUTOMATIC)
 
@@ -58,7 +58,7 @@ class Goal:
                 (self.budget_usd or 0.0) / values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
             )
         short = self.target_flop_quality / np.maximum(values["flop_quality"], self.target_flop_quality / MOST_SHORT)
-        return np.where(short > 1.0, short ** (1.0 / CAPABILITY_PER_NODE), short)
+        return np.asarray(np.where(short > 1.0, short ** (1.0 / CAPABILITY_PER_NODE), short))
 
 
 @dataclass(frozen=True, slots=True)

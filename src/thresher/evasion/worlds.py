@@ -17,7 +17,8 @@ Evaluator = Callable[[Setting, Choices], Mapping[str, np.ndarray]]
 """What candidates achieve: ``search.evaluate`` in worlds, or its reduction over all of them."""
 
 AUTOMATIC = ("inner_steps", "regional_rounds")
-"""Left to the model in every world: the fewest steps that the links allow and that pay. Fixed ones would not carry from world to world."""
+"""Left to the model in every world: the fewest steps that the links allow and that pay; fixed ones would not carry over."""
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def scout(
 
 def _best_of_each_hardware(score: np.ndarray, hardware: np.ndarray, most: int) -> np.ndarray:
     """Flat places of the best plan of each of the few best kinds of hardware, in every world of ``score``."""
-    found = []
+    found: list[int] = []
     for world, of_world in enumerate(score):
         at = np.argmin(of_world, axis=1)
         best = of_world[np.arange(len(of_world)), at]
@@ -170,7 +171,7 @@ def _turn(plans: Plans, goal: Goal, achieved: Evaluator, factors: Mapping[str, n
 
 
 def _better_of(plans: Plans, choices: Choices, goal: Goal, achieved: Evaluator) -> Plans:
-    """The best of each plan and its candidates, as many for each, with their nodes and with those that would about meet the goal."""
+    """The best of each plan and its candidates, each with its nodes and with those that would about meet the goal."""
     count = len(choices["nodes"]) // len(plans)
     keep_in_bounds(plans.setting, choices)
     first = achieved(plans.setting, choices)
@@ -197,7 +198,7 @@ def _better_of(plans: Plans, choices: Choices, goal: Goal, achieved: Evaluator) 
 
 def _whole(nodes: np.ndarray, stages: np.ndarray) -> np.ndarray:
     """Nodes rounded up to whole pipelines: those left over only cost."""
-    return np.ceil(nodes / stages - 1e-9) * stages
+    return np.asarray(np.ceil(nodes / stages - ROUNDING) * stages)
 
 
 def settle(plans: Plans, goal: Goal, worlds: Mapping[str, Any], effort: Mapping[str, Any]) -> Plans:

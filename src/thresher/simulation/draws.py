@@ -20,6 +20,8 @@ from thresher.sources import read_yaml
 
 FAMILY, ROW, LAW_ROW = "replica_family", "replica_cost", "loss_law"
 """The three dimensions that stand for no single parameter: the structural choice, a row of its posterior, and of the loss law."""
+EDGE = 1e-9
+"""Probabilities keep so far from 0 and 1, where a quantile may be infinite."""
 MOST_DRAWS = 100_000
 MOST_SEED = 2**32 - 1
 _SHAPE = ("replica_scale", "replica_size_exponent", "replica_token_exponent", "replica_growth")
@@ -82,7 +84,7 @@ def unit_points(draws: int, seed: int) -> np.ndarray:
 
     sampler = qmc.Sobol(len(dimensions()), scramble=True, rng=np.random.default_rng(seed))
     points = sampler.random_base2(max(draws - 1, 0).bit_length())[:draws]
-    return np.clip(points, 1e-9, 1.0 - 1e-9)
+    return np.asarray(np.clip(points, EDGE, 1.0 - EDGE))
 
 
 def draw_worlds(draws: int, seed: int, posterior: Posterior | None = None) -> Worlds:
@@ -127,7 +129,7 @@ def _or_central(u: np.ndarray, value: np.ndarray, central: float) -> np.ndarray:
 
 
 def _row(u: np.ndarray, rows: int) -> np.ndarray:
-    return np.minimum((_filled(u) * rows).astype(int), rows - 1)
+    return np.asarray(np.minimum((_filled(u) * rows).astype(int), rows - 1))
 
 
 def _law(u: np.ndarray, central: Mapping[str, Any]) -> dict[str, np.ndarray]:
