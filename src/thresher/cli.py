@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from thresher.errors import InputError, ThresherError
 
@@ -60,6 +61,19 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "json_file", metavar="FILE", help=JSON_HELP)(function)
 
 
+def _whole_number(_ctx: click.Context, _option: click.Parameter, text: str) -> int | str:
+    """A whole number where the text is one; other text goes on as it is, to be refused by name where its bounds are known."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _given(ctx: click.Context, *names: str) -> dict[str, bool]:
+    """The options among these that stand on the command line, default or not."""
+    return {f"--{name}": True for name in names if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+
+
 @click.group(
     cls=Commands, context_settings=CONTEXT, epilog=examples("thresher assess miri-2025", "thresher COMMAND --help")
 )
@@ -83,6 +97,8 @@ def main() -> None:
         "thresher assess miri-2025",
         "thresher assess miri-2026-memory --target 1e25 --network continental",
         "thresher assess my-rule.yaml --budget 5e7 --chip H100-SXM --chip A100-SXM-80GB --json -",
+        "thresher assess miri-2025 --draws 4000 --seed 1",
+        "thresher assess miri-2025 --central-only",
     )
 )
 @click.argument("regime")
@@ -142,9 +158,33 @@ def main() -> None:
     show_default=True,
     help="Our model, or the study's calculator and search.",
 )
+@click.option(
+    "--draws",
+    default="1000",
+    show_default=True,
+    metavar="COUNT",
+    callback=_whole_number,
+    help="Draws of everything uncertain, over which intervals are given.",
+)
+@click.option(
+    "--seed",
+    default="0",
+    show_default=True,
+    metavar="NUMBER",
+    callback=_whole_number,
+    help="Of the draws; the same seed gives the same numbers.",
+)
+@click.option(
+    "--posterior",
+    metavar="FILE",
+    help="A posterior of what replicas cost, from thresher calibrate.  [default: the one that ships]",
+)
+@click.option("--central-only", is_flag=True, help="Central values alone: quick, and without intervals.")
 @click.option("--html", "html_file", metavar="FILE", help="Where the report goes.  [default: reports/REGIME.html]")
 @json_option
+@click.pass_context
 def assess(
+    ctx: click.Context,
     regime: str,
     targets: tuple[float, ...],
     budgets: tuple[float, ...],
@@ -156,17 +196,25 @@ def assess(
     max_nodes: int | None,
     accounting: str,
     model: str,
+    draws: Any,
+    seed: Any,
+    posterior: str | None,
+    central_only: bool,
     html_file: str | None,
     json_file: str | None,
 ) -> None:
     """Can a prohibited run hide below REGIME (a name, or a regime file)?
 
     Finds the cheapest plan that no cluster clause covers for each capability, what nearly caught it, what the same costs
-    in the open, whom the rule burdens, and how far the plan lies beyond anything measured. Prints a table, and writes a
-    report (HTML) and a result file (JSON) under reports/.
+    in the open, whom the rule burdens, and how far the plan lies beyond anything measured; each answer with its 50% and 90%
+    intervals over draws of everything uncertain. Prints a table, and writes a report (HTML) and a result file (JSON) under
+    reports/.
     """
+    of_draws = _given(ctx, "draws", "seed", "posterior")
     if model == "published":
         unused = {
+            **of_draws,
+            "--central-only": central_only,
             "--budget": budgets,
             "--precision": precisions,
             "--mode": modes,
@@ -179,6 +227,8 @@ def assess(
                 raise InputError(option, "no such option with --model published, whose search is the study's own")
         _assess_published(regime, targets, chips, json_file)
         return
+    if central_only and of_draws:
+        raise InputError(next(iter(of_draws)), "no such option with --central-only, which draws nothing")
     from thresher.assessment.assess import assess as run
     from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
 
@@ -195,6 +245,9 @@ def assess(
         longest_days=max_days,
         node_limit=max_nodes,
         chips_only=accounting == "chips",
+        draws=None if central_only else draws,
+        seed=seed,
+        posterior=posterior,
         progress=_progress,
     )
     name = result.regime.name

@@ -184,7 +184,7 @@ def assess(
     """
     rule = regime if isinstance(regime, Regime) else load_regime(regime)
     s = settings()
-    drawn = load_posterior(Path(posterior)) if posterior else None
+    drawn = None if posterior is None else load_posterior(Path(posterior))
     worlds = None if draws is None else draw_worlds(draws, seed, drawn)
     longest = s["longest_days"] if longest_days is None else longest_days
     wanted = targets if targets is not None else () if budgets else s["targets"]
@@ -224,7 +224,7 @@ def assess(
     curves.append(frontier([arena.declared], "declared datacentre", quality))
     return Assessment(
         rule, arena, tuple(answers), tuple(burden_of_reference_systems(rule)), tuple(curves), duration_reasoning(longest),
-        _largest_models(arena), draws, seed, str(posterior) if posterior else None,
+        _largest_models(arena), draws, seed, None if posterior is None else str(posterior),
     )  # fmt: skip
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 NOTHING = "–"
+OUT_OF_REACH = "out of reach"
 
 
 def significant(value: float) -> str:
@@ -80,6 +82,15 @@ def times(ratio: float) -> str:
     if ratio < 0.995:
         return f"{significant(float(f'{ratio:.2g}'))} times"
     return f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"
+
+
+def span(low: float, high: float, words: Callable[[float], str] = number) -> str:
+    """An interval, a shared unit said once: $59.1 to 161 million, 90 to 3,150; an infinite end is out of reach."""
+    first, last = (OUT_OF_REACH if value == math.inf else words(value) for value in (low, high))
+    if first == last or OUT_OF_REACH in (first, last):
+        return first if first == last else f"{first} to {last}"
+    (figure, _, unit), (other, _, same) = first.partition(" "), last.partition(" ")
+    return f"{figure} to {other.removeprefix('$')}{' ' if unit else ''}{unit}" if unit == same else f"{first} to {last}"
 
 
 def many(count: float, noun: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thresher.assessment import wording as say
@@ -41,9 +42,25 @@ def print_assessment(assessment: Assessment, console: Console) -> None:
     for start in range(0, len(assessment.answers), fit):
         _print_columns(assessment.answers[start : start + fit], console)
         console.print()
+    drawn = assessment.draws is not None
     missed = [f"{say.goal(item)}: {item.why_not}." for item in assessment.answers if item.plan is None]
     if missed:
-        paragraph("Out of reach", *missed)
+        paragraph("Out of reach at central values" if drawn else "Out of reach", *missed)
+    if drawn:
+        for heading, lines in say.draws_paragraphs(assessment):
+            paragraph(heading, *lines)
+    else:
+        _print_bests(assessment, paragraph)
+    caught = [f"{item.system}: {', '.join(item.clauses)}" for item in assessment.burden if item.covered]
+    paragraph("Whom else the rule covers", say.burden_sentence(assessment), *caught)
+    if not drawn:
+        paragraph("How long a run may last", assessment.duration_reasoning)
+    console.print(Text(say.QUALITY_FLOP, style="dim"))
+    console.print(Text(say.basis(assessment), style="dim"))
+
+
+def _print_bests(assessment: Assessment, paragraph: Callable[..., None]) -> None:
+    """What stands beside the chosen plans: the best of each mode and format, and what memory bounds; the page has it always."""
     by_mode = [say.best_of_each(item, item.by_mode) for item in assessment.answers if len(item.by_mode) > 1]
     if by_mode:
         paragraph("Best of each mode", *by_mode)
@@ -54,11 +71,6 @@ def print_assessment(assessment: Assessment, console: Console) -> None:
     paragraph(
         "The memory of a node and the size of a model", " ".join(say.memory_lines(assessment, [main] if main else []))
     )
-    caught = [f"{item.system}: {', '.join(item.clauses)}" for item in assessment.burden if item.covered]
-    paragraph("Whom else the rule covers", say.burden_sentence(assessment), *caught)
-    paragraph("How long a run may last", assessment.duration_reasoning)
-    console.print(Text(say.QUALITY_FLOP, style="dim"))
-    console.print(Text(say.CENTRAL_VALUES, style="dim"))
 
 
 def _print_columns(answers: tuple[GoalAnswer, ...], console: Console) -> None:
@@ -70,8 +82,8 @@ def _print_columns(answers: tuple[GoalAnswer, ...], console: Console) -> None:
     table.add_column("Goal", width=LABEL_WIDTH - 3, overflow="fold")
     for answer in answers:
         table.add_column(Text(say.goal(answer)), overflow="fold")
-    columns = [say.rows(answer) for answer in answers]
+    columns = [say.short_rows(answer) for answer in answers]
     for cells in zip(*columns, strict=True):
-        style = "bold" if cells[0][0] == "Cost" else ""
+        style = "bold" if cells[0][0] in ("Cost", "Cost, median") else ""
         table.add_row(Text(cells[0][0]), *(Text(value) for _, value in cells), style=style)
     console.print(table)

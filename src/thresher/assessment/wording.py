@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from thresher.assessment import confidence
 from thresher.assessment.assess import Assessment, GoalAnswer
 from thresher.assessment.formats import (
     NOTHING,
+    OUT_OF_REACH,
     dollars,
     flop,
     many,
@@ -19,6 +21,7 @@ from thresher.assessment.formats import (
     round_dollars,
     round_flop,
     significant,
+    span,
     times,
 )
 from thresher.evasion.best_response import AdversaryPlan
@@ -162,12 +165,12 @@ def run_status(answer: GoalAnswer) -> str:
 
 
 def rows(answer: GoalAnswer) -> list[tuple[str, str]]:
-    """One goal's plan, attribute by attribute: the lines of the table by target."""
+    """One goal's plan at central values, attribute by attribute: the lines of the table by target."""
     labels = (
         "Cost", "of which chips (study's count)", "Capability reached", "Hardware of a node", "Nodes", "Chips", "Number format",
         "Mode", "Nodes per copy of the model", "Copies of the model", "Model", "Training tokens", "Inner steps",
         "Update size", "Activation compression", "Length of the run", "Power", "People", "Nearest clause", "Share of its line",
-        "Run clause says", "Declared datacentre", "Unseen over declared", "Beyond the evidence",
+        "Operations performed", "Run clause says", "Declared datacentre", "Unseen over declared", "Beyond the evidence",
     )  # fmt: skip
     plan = answer.plan
     if plan is None:
@@ -180,10 +183,81 @@ def rows(answer: GoalAnswer) -> list[tuple[str, str]]:
         plan.mode, number(o["stages"]), number(o["replicas"]), f"{number(plan.choices['params'])} parameters",
         number(o["tokens"]), number(o["inner_steps"]), compression(plan), activations(plan), many(o["days"], "day"),
         power(o["power_mw"]), f"{plan.footprint.people:,.0f}", nearest.id if nearest else "no clause on hardware",
-        clause_value(answer), run_status(answer),
+        clause_value(answer), flop(o["flop"]), run_status(answer),
         dollars(answer.declared.outcome["cost_usd"]) if answer.declared else NOTHING, times(answer.cost_ratio), beyond(plan),
     )  # fmt: skip
     return list(zip(labels, values, strict=True))
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+SPREADS: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "Cost": ("cost_usd", dollars),
+    "of which chips (study's count)": ("cost_chips_only_usd", dollars),
+    "Capability reached": ("flop_quality", flop),
+    "Nodes": ("nodes", _whole),
+    "Chips": ("chips", _whole),
+    "Nodes per copy of the model": ("stages", number),
+    "Copies of the model": ("replicas", number),
+    "Model": ("params", number),
+    "Training tokens": ("tokens", number),
+    "Inner steps": ("inner_steps", number),
+    "Update size": ("bits_per_param", number),
+    "Activation compression": ("activation_compression", times),
+    "Length of the run": ("days", lambda value: many(value, "day")),
+    "Power": ("power_mw", power),
+    "People": ("people", _whole),
+    "Operations performed": ("flop", flop),
+    "Declared datacentre": ("declared_cost_usd", dollars),
+    "Unseen over declared": ("cost_ratio", times),
+}
+"""The outcome whose interval stands beside each line of the table, and how its ends are written."""
+OFTEN: Mapping[str, str] = {"Hardware of a node": "chip", "Number format": "precision", "Mode": "mode"}
+"""The lines that hold a name, and how often the draws choose which."""
+
+
+def spread(answer: GoalAnswer, label: str, names: int = 3) -> tuple[str, ...]:
+    """What the draws say of a line of the table: its middle half and middle nine tenths, or how often each name is best."""
+    found = answer.uncertainty
+    if found is None:
+        return ()
+    if label in OFTEN:
+        return tuple(text for text in (confidence.chosen(found, OFTEN[label], names),) if text)
+    name, words = SPREADS.get(label, ("", number))
+    if name not in found.outcomes or math.isnan(found.outcomes[name].q50):
+        return ()
+    return confidence.half_and_most(found.outcomes[name], words)
+
+
+def short_rows(answer: GoalAnswer) -> list[tuple[str, str]]:
+    """The lines of the terminal's table: all of them at central values; with draws fewer, each with its 90% interval."""
+    found = answer.uncertainty
+    if found is None:
+        return rows(answer)
+    cost = found.outcomes["cost_usd"]
+    half, most = confidence.half_and_most(cost, dollars)
+    lines = [
+        ("Within reach", f"{percent(found.reached)} of draws"),
+        ("Cost, median", OUT_OF_REACH if math.isinf(cost.q50) else dollars(cost.q50)),
+        ("  half of the draws", half),
+        ("  90% of the draws", most),
+    ]
+    for label, value in rows(answer):
+        if label in SHORT:
+            told = label == "Cost" or (label == "Capability reached" and answer.target_flop_quality is not None)
+            said = () if told else spread(answer, label, names=2)
+            beside = f"\n({said[-1]})" if said else ""
+            lines.append(("Cost, central values" if label == "Cost" else label, f"{value}{beside}"))
+    return lines
+
+
+SHORT = (
+    "Cost", "Capability reached", "Hardware of a node", "Nodes", "Number format", "Mode", "Model", "Power", "People",
+    "Share of its line", "Declared datacentre", "Unseen over declared", "Beyond the evidence",
+)  # fmt: skip
+"""What a reader with five minutes needs of ``rows``; the page has them all."""
 
 
 # Sentences
@@ -208,8 +282,14 @@ def main_answer(assessment: Assessment) -> GoalAnswer | None:
     if not targets:
         return None
     middle = (len(targets) - 1) // 2
-    reached = [item for item in targets[: middle + 1] if item.plan is not None]
+    reached = [item for item in targets[: middle + 1] if within_reach(item)]
     return reached[-1] if reached else targets[middle]
+
+
+def within_reach(answer: GoalAnswer) -> bool:
+    """Whether a goal is met in most draws; at central values, where nothing was drawn."""
+    found = answer.uncertainty
+    return answer.plan is not None if found is None else found.reached >= confidence.HALF
 
 
 def headline(assessment: Assessment) -> list[str]:
@@ -217,13 +297,11 @@ def headline(assessment: Assessment) -> list[str]:
     answer = main_answer(assessment)
     if answer is None:
         return ["No target and no budget were asked for."]
-    first = plan_sentence(assessment, answer)
-    if not assessment.regime.cluster_clauses:
-        sentences = [no_cluster_clause(), first]
-    elif answer.plan is None:
-        sentences = [f"Not as far as this search went. {first}"]
+    if answer.uncertainty is None:
+        sentences = _central_headline(assessment, answer)
     else:
-        sentences = [f"Yes, on central values. Under {assessment.regime.name} {first[:1].lower()}{first[1:]}"]
+        sentences = [] if assessment.regime.cluster_clauses else [no_cluster_clause()]
+        sentences += draws_sentences(assessment, answer)
     if answer.plan is None:
         return sentences
     sentences += [
@@ -237,6 +315,126 @@ def headline(assessment: Assessment) -> list[str]:
         if text
     ]
     return sentences
+
+
+def draws_paragraphs(assessment: Assessment) -> list[tuple[str, list[str]]]:
+    """What the draws say beyond the table, under headings, a line for each goal that has something to say."""
+    answers = [item for item in assessment.answers if item.uncertainty is not None]
+    targets = [item for item in answers if item.target_flop_quality is not None]
+    driven = [item for item in targets if item.sensitivity is not None]
+
+    def lines(items: Sequence[GoalAnswer], words: Callable[[GoalAnswer], str]) -> list[str]:
+        return [f"{goal(item)}: {words(item).removesuffix('.')}." for item in items]
+
+    found = [
+        (KNOWS, lines(targets, budget_words)),
+        (COMMITS, lines(answers, commitment_words)),
+        (FORMS, lines(targets, form_words)),
+        (DRIVES, lines(driven, driver_words)),
+        (CHANGES, lines(driven, flip_words)),
+    ]
+    return [(heading, said) for heading, said in found if said]
+
+
+KNOWS = "If it knows the world and re-plans in every draw (least cost, most evasion)"
+COMMITS = "If it must commit to one plan before knowing (median cost)"
+FORMS = "By form of the replica penalty, in more than half of its draws"
+DRIVES = "What drives the cost: share of the variance of its logarithm, interactions included"
+CHANGES = "What would change the conclusion"
+
+
+def budget_words(answer: GoalAnswer) -> str:
+    """The chance of meeting a target within budgets."""
+    return "" if answer.uncertainty is None else confidence.budget_line(answer.uncertainty)
+
+
+def commitment_words(answer: GoalAnswer) -> str:
+    """What one plan for all draws takes."""
+    if answer.uncertainty is None:
+        return ""
+    return confidence.commitment_line(answer.uncertainty, by_budget=answer.target_flop_quality is None)
+
+
+def form_words(answer: GoalAnswer) -> str:
+    """Which conclusions survive every form of the penalty."""
+    return "" if answer.uncertainty is None else confidence.survival(answer.uncertainty)
+
+
+def driver_words(answer: GoalAnswer) -> str:
+    """What drives the cost of a target."""
+    return "" if answer.sensitivity is None else confidence.drivers(answer.sensitivity)
+
+
+def flip_words(answer: GoalAnswer) -> str:
+    """The nearest world in which the verdict on a target flips."""
+    return "" if answer.sensitivity is None else confidence.flip_line(answer.sensitivity)
+
+
+def _central_headline(assessment: Assessment, answer: GoalAnswer) -> list[str]:
+    first = plan_sentence(assessment, answer)
+    if not assessment.regime.cluster_clauses:
+        return [no_cluster_clause(), first]
+    if answer.plan is None:
+        return [f"Not as far as this search went. {first}"]
+    return [f"Yes, on central values. Under {assessment.regime.name} {first[:1].lower()}{first[1:]}"]
+
+
+def draws_sentences(assessment: Assessment, answer: GoalAnswer) -> list[str]:
+    """What the draws say of a goal, what one plan for all of them takes, and what central values alone would have said."""
+    found = answer.uncertainty
+    if found is None:
+        return []
+    by_budget = answer.target_flop_quality is None
+    start = confidence.verdict(found)
+    if not by_budget and found.reached > 0.0:
+        budget = settings()["verdict_budget"]
+        start += f" (within {round_dollars(budget)} in {percent(confidence.within_verdict_budget(found))})"
+    sentences = [f"{start}. {_knowing_sentence(assessment, answer)}"]
+    if found.reached > 0.0 and not by_budget:
+        sentences.append(confidence.commitment_sentence(found))
+    sentences.append(
+        f"Central values are only one of these worlds{_place_of_central(answer)}: {_lower(plan_sentence(assessment, answer))}"
+    )
+    return sentences
+
+
+def _knowing_sentence(assessment: Assessment, answer: GoalAnswer) -> str:
+    """What the adversary who knows the world pays, or reaches, over the draws."""
+    found = answer.uncertainty
+    if found is None or found.reached == 0.0:
+        return f"{capital(goal_long(answer))} under {assessment.regime.name} is out of reach."
+    figures = found.outcomes
+    unseen = ", unseen by every clause on hardware" if assessment.regime.cluster_clauses else ""
+    who = f"Under {assessment.regime.name} a developer who knows the world"
+    if answer.target_flop_quality is None:
+        reach = confidence.median_and_most(figures["flop_quality"], flop)
+        return f"{who} could reach, with {goal_long(answer)}, a median of {reach} quality-adjusted FLOP{unseen}."
+    cost, aim = figures["cost_usd"], goal_long(answer)
+    if math.isinf(cost.q05):
+        return f"{who} can reach {aim} in fewer than one draw of 20{unseen}."
+    if math.isinf(cost.q50):
+        return f"{who} would need more than {dollars(cost.q05)} for {aim} in 19 draws of 20{unseen}, and in most cannot reach it."
+    text = f"{who} could reach {aim} for a median of {confidence.median_and_most(cost, dollars)}{unseen}"
+    ratio = figures["cost_ratio"]
+    if not math.isfinite(ratio.q50):
+        return f"{text}."
+    return (
+        f"{text}: {times(ratio.q50)} the cost of one openly declared datacentre ({span(ratio.q05, ratio.q95, times)})."
+    )
+
+
+def _place_of_central(answer: GoalAnswer) -> str:
+    """How many draws are worse for the adversary than central values, where that can be said."""
+    found = answer.uncertainty
+    if found is None or answer.plan is None or answer.target_flop_quality is None:
+        return ""
+    dearer = sum(cost > answer.plan.outcome["cost_usd"] for cost in found.by_draw["cost_usd"].tolist())
+    return f", cheaper than {percent(dearer / confidence.draws_of(found))} of them"
+
+
+def _lower(text: str) -> str:
+    """Text that goes on after a colon."""
+    return text[:1].lower() + text[1:]
 
 
 def no_cluster_clause() -> str:
@@ -416,11 +614,37 @@ def verdict(covered: bool | None) -> str:
     return {True: "covered", False: "not covered", None: "undecided (a figure is missing)"}[covered]
 
 
-CENTRAL_VALUES = "Central values only: prices are indicative and dated, and no figure here has an interval yet."
+CENTRAL_VALUES = "Central values only, as asked: no figure here has an interval. Prices are indicative and dated."
 
+
+def basis(assessment: Assessment) -> str:
+    """What the figures are: central values alone, or with intervals over how many draws."""
+    if assessment.draws is None:
+        return CENTRAL_VALUES
+    return (
+        f"Intervals are over {many(assessment.draws, 'draw')} of everything uncertain (seed {assessment.seed}): of costs over"
+        " all draws, “out of reach” where none is enough; of a plan's own figures over the draws that reach the goal. An interval"
+        " is as good as the distributions behind it, and says nothing of what no distribution covers. Prices are indicative and"
+        " dated."
+    )
+
+
+def weaknesses(assessment: Assessment) -> tuple[str, ...]:
+    """Where the answer is weak."""
+    return (WEAK_CENTRAL if assessment.draws is None else WEAK_DRAWS, *WEAKNESSES)
+
+
+WEAK_CENTRAL = (
+    "Central values only. Every parameter has a range (see the table of parameters); this report does not carry them through to"
+    " intervals, so no third figure of any number should be leant on."
+)
+WEAK_DRAWS = (
+    "The intervals hold for the distributions assumed: many are our judgement, groups of parameters are drawn independently, and"
+    " one factor moves the prices of all chips together. The search in every draw is quicker than the one at central values and"
+    " may miss the cheapest plan by some per cent, in a few draws by more. How likely each form of the penalty is rests on few"
+    " measurements; see what holds under each."
+)
 WEAKNESSES = (
-    "Central values only. Every parameter has a range (see the table of parameters); this report does not yet carry them through"
-    " to intervals, so no third figure of any number should be leant on.",
     "The learning cost of many copies of a model that average seldom is fitted to small models and few copies; at the sizes and"
     " counts of these plans it is extrapolated. The evidence horizon says how far.",
     "Prices are indicative and dated: list prices, resellers and press reports, for one chip rather than for thousands bought"

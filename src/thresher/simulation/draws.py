@@ -74,7 +74,8 @@ def dimensions() -> tuple[str, ...]:
 def check_draws(draws: int, seed: int) -> None:
     """Refuse a number of draws or a seed that makes no sense."""
     for name, value, least, most in (("--draws", draws, 1, MOST_DRAWS), ("--seed", seed, 0, MOST_SEED)):
-        if isinstance(value, bool) or int(value) != value or not least <= value <= most:
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not number or not float(value).is_integer() or not least <= value <= most:
             raise InputError(name, f"a whole number from {least:,} to {most:,}", value)
 
 
