@@ -14,7 +14,7 @@ from thresher.evasion.space import in_worlds, settings
 from thresher.evasion.worlds import Plans
 from thresher.learning.posterior import Posterior, load_posterior
 from thresher.learning.replica_families import FAMILIES
-from thresher.simulation.draws import FAMILY, LAW_ROW, ROW, Worlds, dimensions, groups, smoothed, worlds_at
+from thresher.simulation.draws import EDGE, FAMILY, LAW_ROW, ROW, Worlds, dimensions, groups, smoothed, worlds_at
 from thresher.simulation.parameters import quantities
 
 LOW, HIGH = 0.05, 0.95
@@ -93,10 +93,12 @@ def response(uncertainty: GoalUncertainty, goal: Goal, posterior: Posterior) -> 
     pool = [_pooled(plans) for plans in uncertainty.found if len(plans)]
 
     def least(unit: np.ndarray) -> np.ndarray:
-        worlds = worlds_at(unit, posterior)
+        order = np.argsort(unit[:, dimensions().index(FAMILY)], kind="stable")  # one form to a block goes faster
+        worlds = worlds_at(unit[order], posterior)
         costs = [_log_cost(plans, goal, worlds) for plans in pool]
-        cheapest = np.min(np.concatenate(costs, axis=1), axis=1)
-        return np.asarray(np.minimum(cheapest, settings()["sensitivity"]["most_log10_usd"]))
+        cheapest = np.empty(len(unit))
+        cheapest[order] = np.min(np.concatenate(costs, axis=1), axis=1)
+        return np.minimum(cheapest, settings()["sensitivity"]["most_log10_usd"])
 
     return least
 
@@ -234,24 +236,26 @@ def _nearest(least: Response, family: str, at: np.ndarray, line: float) -> Flip:
 
     def excess(z: np.ndarray) -> np.ndarray:
         unit = np.tile(at, (len(z), 1))
-        unit[:, free] = np.clip(ndtr(z), 1e-9, 1.0 - 1e-9)
+        unit[:, free] = np.clip(ndtr(z), EDGE, 1.0 - EDGE)
         return least(unit) - line
 
-    width, origin = s["difference"], np.zeros(len(free))
-    start = float(excess(origin[None])[0])
-    z, best = origin, None
+    z, width = np.zeros(len(free)), s["difference"]
+    moved = np.eye(len(free))  # the directions looked along: all at first, then those that matter
+    start = float(excess(z[None])[0])
+    found: list[tuple[float, np.ndarray]] = []
     for _ in range(s["flip_turns"]):
-        around = excess(np.concatenate([z + width * np.eye(len(free)), z - width * np.eye(len(free)), z[None]]))
-        slope = (around[: len(free)] - around[len(free) : -1]) / (2.0 * width)
-        here = around[-1]
+        around = excess(np.concatenate([z + width * moved, z - width * moved, z[None]]))
+        along, here = (around[: len(moved)] - around[len(moved) : -1]) / (2.0 * width), around[-1]
+        slope = along @ moved
         if not np.any(slope):
             break
         step = (slope @ z - here) / (slope @ slope) * slope
-        z = step if np.linalg.norm(step) < s["farthest"] else step / np.linalg.norm(step) * s["farthest"]
-        best = _crossing(excess, z, start) or best
-    if best is None:
+        z = step * min(1.0, s["farthest"] / np.linalg.norm(step))
+        found += _crossing(excess, z, start)
+        moved = moved[np.argsort(-np.abs(along), kind="stable")[: s["directions"]]]
+    if not found:
         return Flip(family, start <= 0, None, ())
-    z, distance = best
+    distance, z = min(found, key=lambda crossing: crossing[0])
     largest = np.argsort(-np.abs(z), kind="stable")[: s["shifts"]]
     names = np.asarray(dimensions())[free]
     return Flip(
@@ -265,8 +269,8 @@ def _nearest(least: Response, family: str, at: np.ndarray, line: float) -> Flip:
 
 def _crossing(
     excess: Callable[[np.ndarray], np.ndarray], z: np.ndarray, start: float
-) -> tuple[np.ndarray, float] | None:
-    """Where the verdict first flips on the way from the origin along a direction; None if it does not within half as far again."""
+) -> list[tuple[float, np.ndarray]]:
+    """How far away, and where, the verdict first flips along a direction; nothing if it does not within half as far again."""
     reach = np.linspace(0.0, 1.5, WAYPOINTS + 1)[1:, None] * z
     flipped = np.flatnonzero((excess(reach) <= 0) != (start <= 0))
-    return (reach[flipped[0]], float(np.linalg.norm(reach[flipped[0]]))) if len(flipped) else None
+    return [(float(np.linalg.norm(reach[at])), reach[at]) for at in flipped[:1]]

@@ -162,7 +162,7 @@ def unseen_settings(
     modes: Sequence[str],
     parameters: Mapping[str, Any],
 ) -> Iterator[Setting]:
-    """The settings of an unseen adversary, mode by mode; one site that stays unseen among them where a clause leaves room for it."""
+    """The settings of an unseen adversary, mode by mode; one unseen site among them where a clause leaves room for it."""
     for mode in (*modes, "datacenter"):
         hardware = unseen_hardware(regime, candidates, precisions, mode)
         if hardware:

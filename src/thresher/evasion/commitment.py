@@ -37,7 +37,7 @@ def over_all(goal: Goal, worlds: Mapping[str, Any], draws: np.ndarray, confidenc
 
     def achieved(setting: Setting, choices: Choices) -> dict[str, np.ndarray]:
         values = evaluate(setting, _crossed(choices, draws), worlds)
-        by_draw = {name: v.reshape(-1, len(draws)) for name, v in values.items()}
+        by_draw = {name: v.reshape(len(draws), -1).T for name, v in values.items()}
         reduced = {name: np.quantile(v, cost_share, axis=1, method="higher") for name, v in by_draw.items()}
         quality = np.quantile(by_draw["flop_quality"], 1.0 - confidence, axis=1, method="lower")
         return reduced | {"flop_quality": quality}
@@ -112,7 +112,7 @@ def _with_enough_nodes(
 
 
 def _crossed(choices: Choices, draws: np.ndarray) -> Choices:
-    """Every candidate in every world, candidate by candidate."""
+    """Every candidate in every world, world by world: rows of one form of the penalty stand together, and go faster."""
     count = len(choices["nodes"])
-    rows = {name: np.repeat(values, len(draws)) for name, values in choices.items()}
-    return rows | {"draw": np.tile(draws, count)}
+    rows = {name: np.tile(values, len(draws)) for name, values in choices.items()}
+    return rows | {"draw": np.repeat(draws, count)}
