@@ -12,7 +12,8 @@ from rich.console import Console
 from thresher.assessment import wording
 from thresher.assessment.assess import assess
 from thresher.assessment.charts import charts
-from thresher.assessment.report import cite, html_report
+from thresher.assessment.page import cite
+from thresher.assessment.report import html_report
 from thresher.assessment.table import print_assessment
 
 FEW = ["A100-SXM-80GB", "MI355X"]

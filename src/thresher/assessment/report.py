@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thresher.assessment import formats
 from thresher.assessment import wording as say
 from thresher.assessment.assess import Assessment
 from thresher.assessment.charts import charts
+from thresher.assessment.page import environment
 from thresher.catalog import chip
 from thresher.simulation import default
 from thresher.sources import Quantity
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-_ADDRESS = re.compile(r"arXiv (\d{4}\.\d{4,5})|(https?://[^\s<>\"']*[^\s<>\"'.,;)])")
 LARGEST_MODELS_SHOWN = 8
 
 
@@ -29,7 +23,7 @@ def html_report(assessment: Assessment) -> str:
 
     The same assessment gives the same text, byte for byte.
     """
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         a=assessment,
         regime=assessment.regime,
         say=say,
@@ -42,33 +36,6 @@ def html_report(assessment: Assessment) -> str:
         quantities=_quantities(assessment),
         version=version("thresher"),
     )  # fmt: skip
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - heavy, and only for the report
-
-    environment = Environment(
-        loader=PackageLoader("thresher.assessment"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["cite"] = cite
-    return environment
-
-
-def cite(text: str) -> Markup:
-    """Text with its arXiv numbers and web addresses as links; everything else escaped."""
-    from markupsafe import Markup, escape  # noqa: PLC0415
-
-    parts, end = [], 0
-    for found in _ADDRESS.finditer(text):
-        address = f"https://arxiv.org/abs/{found[1]}" if found[1] else found[2]
-        parts += [escape(text[end : found.start()]), Markup('<a href="{}">{}</a>').format(address, found[0])]
-        end = found.end()
-    return Markup("").join([*parts, escape(text[end:])])
 
 
 def _table(assessment: Assessment) -> list[tuple[str, list[str]]]:
