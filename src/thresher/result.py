@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from thresher.errors import InputError
+
+_NUMBERS = re.compile(r"\[(\n\s+(?:[-+.\deE]+|null)(?:,\n\s+(?:[-+.\deE]+|null))*)\n\s+\]")
+"""A list of numbers over several lines; no string of a JSON text holds a line break."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,9 @@ def plain(value: Any) -> Any:
 
 
 def to_json_text(data: Any) -> str:
-    """JSON text that any parser accepts: no NaN, no infinity."""
-    return json.dumps(plain(data), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    """JSON text that any parser accepts: no NaN, no infinity; a list of numbers stands on one line."""
+    text = json.dumps(plain(data), indent=2, allow_nan=False, ensure_ascii=False)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, a
 from thresher.evasion.search import Goal
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
 from thresher.learning.posterior import load_posterior
+from thresher.learning.replica_families import FAMILIES
 from thresher.regime import ClusterRow, Regime, counted_operations, load_regime
 from thresher.result import Explanation, Result
 from thresher.simulation import default
@@ -356,5 +357,12 @@ def _answer_data(item: GoalAnswer) -> dict[str, object]:
 
 
 def _uncertainty_data(found: GoalUncertainty) -> dict[str, object]:
-    """The intervals and probabilities of one goal, with the draws behind them; the plans of every draw stay out."""
-    return {field.name: getattr(found, field.name) for field in fields(found) if field.name != "found"}
+    """The intervals and probabilities of one goal, with the draws behind them to four figures, but not their plans."""
+    data = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "found"}
+    ladder = [{"budget_usd": usd, "probability": share} for usd, share in found.within_budget]
+    by_draw: dict[str, object] = {"families": list(FAMILIES)}
+    by_draw |= {
+        name: values.tolist() if values.dtype.kind == "i" else [float(f"{value:.4g}") for value in values.tolist()]
+        for name, values in found.by_draw.items()
+    }
+    return data | {"within_budget": ladder, "by_draw": by_draw}

@@ -2,93 +2,49 @@
 
 from __future__ import annotations
 
-import html
-import io
 import math
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from thresher.assessment import formats
 from thresher.assessment import wording as say
 from thresher.assessment.assess import Assessment, GoalAnswer
+from thresher.assessment.charts_of_draws import charts_of_draws
+from thresher.assessment.svg import (
+    BLUE,
+    GOALS,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    YELLOW,
+    Chart,
+    draw_chart,
+    log_ticks,
+    money_ticks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH_INCHES = 7.3
 ROOM_FOR_LABEL = 0.2
-# Okabe and Ito's palette: told apart by colour-blind readers; markers and dashes repeat the distinction in print.
-INK, GREY = "#222222", "#767676"
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442",
-)  # fmt: skip
 LINES = {
     "flat": (BLUE, "-"), "hierarchical": (SKY, (0, (5, 1.5))), "pipeline": (GREEN, (0, (3, 1, 1, 1))),
     "swarm": (RED, (0, (1.2, 1.2))), "datacenter": (PURPLE, "-"), "declared datacentre": (INK, (0, (7, 2))),
 }  # fmt: skip
-GOALS = ((BLUE, "o"), (RED, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (INK, "X"))
 PARTS = (BLUE, SKY, GREEN, YELLOW, ORANGE, PURPLE)
-FONTS = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
-SETTINGS: Any = {
-    "svg.fonttype": "none", "text.parse_math": False, "font.family": ["DejaVu Sans"], "font.size": 8.5,
-    "axes.edgecolor": GREY, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e3e3", "grid.linewidth": 0.7,
-    "axes.axisbelow": True, "axes.linewidth": 0.8, "lines.linewidth": 1.9, "legend.frameon": False, "legend.fontsize": 8.5,
-    "figure.facecolor": "none", "axes.facecolor": "none",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A chart: a name for its ids, its title, a caption sentence, and SVG text."""
-
-    name: str
-    title: str
-    caption: str
-    svg: str
 
 
 def charts(assessment: Assessment) -> tuple[Chart, ...]:
     """Every chart that the assessment has data for, in the order of the page."""
     reached = [item for item in assessment.answers if item.plan is not None]
     drawn = (draw(assessment, reached) for draw in (_least_cost, _cost_parts, _evidence, _margins))
-    return tuple(chart for chart in drawn if chart is not None)
-
-
-def _chart(name: str, title: str, caption: str, height: float, paint: Callable[[Figure], None]) -> Chart:
-    """Draw on a figure of its own and give its SVG, with ids of its own and an accessible title."""
-    from matplotlib import rc_context  # noqa: PLC0415 - heavy, and only for the report
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    with rc_context({**SETTINGS, "svg.hashsalt": name}):
-        figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        paint(figure)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return Chart(name, title, caption, _embeddable(buffer.getvalue(), name, title, caption))
-
-
-def _embeddable(svg: str, name: str, title: str, caption: str) -> str:
-    """The SVG element alone: ids prefixed (those unused dropped), system fonts, a title and a description."""
-    svg = svg[svg.index("<svg") :].strip()
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
-    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)
-    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg).replace("xlink:href", "href")
-    svg = re.sub(r"'DejaVu Sans'[^;\"]*", FONTS, svg)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL).replace("*{stroke", f"#{name} *{{stroke")
-    width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0]
-    about = f"<title>{html.escape(title)}</title><desc>{html.escape(caption)}</desc>"
-    opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" role="img" aria-label="{html.escape(title)}"'
-        f' viewBox="0 0 {width} {height}" width="{width}" height="{height}">{about}'
-    )
-    return opening + re.sub(r"^<svg[^>]*>", "", svg)
+    return (*(chart for chart in drawn if chart is not None), *charts_of_draws(assessment))
 
 
 def _least_cost(assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
@@ -126,8 +82,8 @@ def _least_cost(assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart 
             shown = [c.cost_usd[np.isfinite(c.cost_usd) & (c.flop_quality >= min(targets) / 30)] for c in curves]
             costs = np.concatenate([*shown, [item.plan.outcome["cost_usd"] for item in reached if item.plan]])
             axes.set_ylim(costs.min() / 2, costs.max() * 2.2)
-        _tick(axes.yaxis, formats.round_dollars)
-        _tick(axes.xaxis, formats.round_flop)
+        log_ticks(axes.yaxis, formats.round_dollars)
+        log_ticks(axes.xaxis, formats.round_flop)
         axes.legend(loc="upper left")
 
     points = "; points are the chosen plans (rings) and the declared datacentre (squares), refined off it and so below"
@@ -136,15 +92,7 @@ def _least_cost(assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart 
         " datacentre. A line ends where more nodes no longer help. Lines come from the search's coarse grid"
         f"{points if reached else ''}."
     )
-    return _chart("chart-cost", "Least cost by capability", caption, 3.9, paint)
-
-
-def _tick(axis: Any, words: Callable[[float], str]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415
-
-    axis.set_major_locator(LogLocator(numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _at: words(value)))
-    axis.set_minor_formatter(NullFormatter())
+    return draw_chart("chart-cost", "Least cost by capability", caption, 3.9, paint)
 
 
 def _cost_parts(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
@@ -177,7 +125,7 @@ def _cost_parts(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart
             axes.grid(visible=False, axis="y")
             axes.spines["left"].set_visible(False)
             axes.tick_params(axis="y", length=0)
-            _money(axes.xaxis)
+            money_ticks(axes.xaxis)
         handles, labels = panels[0].get_legend_handles_labels()
         first = dict(zip(labels, handles, strict=True))
         figure.legend(
@@ -193,14 +141,7 @@ def _cost_parts(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart
         "What the money buys, for the cheapest unseen plan and for the same capability in one declared datacentre."
         " Each panel has its own scale."
     )
-    return _chart("chart-parts", "Cost by what it buys", caption, 0.55 + 1.08 * len(reached), paint)
-
-
-def _money(axis: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
-
-    axis.set_major_locator(MaxNLocator(5))
-    axis.set_major_formatter(FuncFormatter(lambda value, _at: formats.round_dollars(value)))
+    return draw_chart("chart-parts", "Cost by what it buys", caption, 0.55 + 1.08 * len(reached), paint)
 
 
 def _evidence(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
@@ -236,14 +177,14 @@ def _evidence(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart |
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("ratio to the largest value ever measured (right of 1: extrapolation)")
-        _tick(axes.xaxis, lambda value: f"{value:g}")
+        log_ticks(axes.xaxis, lambda value: f"{value:g}")
         figure.legend(loc="outside upper left", ncols=len(reached), handletextpad=0.2, columnspacing=1.3)
 
     caption = (
         "How far each plan lies beyond the largest value ever measured in training with infrequent synchronisation"
         " (for update compression, the least bits per parameter). The shaded side is extrapolation."
     )
-    return _chart("chart-evidence", "Evidence horizon", caption, 0.9 + 0.36 * len(names), paint)
+    return draw_chart("chart-evidence", "Evidence horizon", caption, 0.9 + 0.36 * len(names), paint)
 
 
 def _margins(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:
@@ -278,4 +219,4 @@ def _margins(_assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | 
         axes.set_xlabel("share of the clause's line that one node of the plan reaches")
 
     caption = "How near each clause on hardware comes to covering one node of the chosen plan; at 100% or just above, it would."
-    return _chart("chart-margins", "Margins under the rule", caption, 0.85 + 0.28 * len(rows), paint)
+    return draw_chart("chart-margins", "Margins under the rule", caption, 0.85 + 0.28 * len(rows), paint)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from thresher.assessment.formats import dollars, flop, many, number, percent, round_dollars, span, times
+from thresher.assessment.formats import OUT_OF_REACH, dollars, flop, many, number, percent, round_dollars, span, times
 from thresher.assessment.sensitivity import Bar, Flip, Sensitivity, Shift
 from thresher.assessment.uncertainty import Committed, FamilyAnswer, GoalUncertainty, Interval
 from thresher.evasion.space import settings
@@ -59,10 +59,20 @@ def half_and_most(found: Interval, words: Callable[[float], str]) -> tuple[str, 
     return span(found.q25, found.q75, words), span(found.q05, found.q95, words)
 
 
+def end(value: float, words: Callable[[float], str]) -> str:
+    """One quantile; an infinite one is out of reach."""
+    return OUT_OF_REACH if value == math.inf else words(value)
+
+
+def both_intervals(found: Interval, words: Callable[[float], str]) -> str:
+    """The two intervals of a figure: 50% $59.1 to 161 million; 90% $39.8 to 976 million."""
+    half, most = half_and_most(found, words)
+    return f"50% {half}; 90% {most}"
+
+
 def median_and_most(found: Interval, words: Callable[[float], str]) -> str:
     """A median with its 90% interval."""
-    middle = "out of reach" if found.q50 == math.inf else words(found.q50)
-    return f"{middle} (90% interval {span(found.q05, found.q95, words)})"
+    return f"{end(found.q50, words)} (90% interval {span(found.q05, found.q95, words)})"
 
 
 def chosen(found: GoalUncertainty, what: str, most: int = 3) -> str:
@@ -132,6 +142,16 @@ def commitment_sentence(found: GoalUncertainty) -> str:
     return f"{'; '.join([start, *none])}."
 
 
+def committed_figure(plan: Committed, by_budget: bool) -> str:
+    """What a committed plan costs, or for a budget reaches, at the median."""
+    return end(plan.flop_quality.q50, capability) if by_budget else end(plan.cost_usd.q50, dollars)
+
+
+def committed_interval(plan: Committed, by_budget: bool) -> str:
+    """The intervals of the same."""
+    return both_intervals(plan.flop_quality, flop) if by_budget else both_intervals(plan.cost_usd, dollars)
+
+
 def capability(value: float) -> str:
     """A capability with its unit."""
     return f"{flop(value)} FLOP"
@@ -186,7 +206,7 @@ def conclusions(found: GoalUncertainty) -> tuple[Conclusion, ...]:
 
 
 def _ratio(value: float) -> str:
-    return "out of reach" if value == math.inf else times(value)
+    return end(value, times)
 
 
 def _conclusion(claim: str, denial: str, rows: Iterable[tuple[FamilyAnswer, bool, str]]) -> Conclusion:

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-from thresher.assessment import formats
+from thresher.assessment import confidence, formats
 from thresher.assessment import wording as say
 from thresher.assessment.assess import Assessment
 from thresher.assessment.charts import charts
+from thresher.assessment.charts_of_draws import NAMES as CHARTS_OF_DRAWS
 from thresher.assessment.page import environment
 from thresher.catalog import chip
+from thresher.evasion.space import settings
 from thresher.simulation import default
 from thresher.sources import Quantity
 
@@ -23,12 +25,19 @@ def html_report(assessment: Assessment) -> str:
 
     The same assessment gives the same text, byte for byte.
     """
+    drawn = [item for item in assessment.answers if item.uncertainty is not None]
     return environment().get_template("report.html.j2").render(
         a=assessment,
         regime=assessment.regime,
         say=say,
+        sure=confidence,
         formats=formats,
+        drawn=drawn,
+        driven=[item for item in drawn if item.sensitivity is not None],
+        verdict_budget=settings()["verdict_budget"],
+        confidences=settings()["commitment"]["confidences"],
         charts=charts(assessment),
+        of_draws=CHARTS_OF_DRAWS,
         table=_table(assessment),
         main=say.main_answer(assessment),
         chips=[chip(name) for name in _chips_of_plans(assessment)],
@@ -38,10 +47,20 @@ def html_report(assessment: Assessment) -> str:
     )  # fmt: skip
 
 
-def _table(assessment: Assessment) -> list[tuple[str, list[str]]]:
-    """The table by target: each attribute with one value a goal."""
-    columns = [say.rows(answer) for answer in assessment.answers]
-    return [(cells[0][0], [value for _, value in cells]) for cells in zip(*columns, strict=True)]
+def _table(assessment: Assessment) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The table by target: each attribute with one value a goal, and below it what the draws say."""
+    labels = [name for name, _ in say.rows(assessment.answers[0])] if assessment.answers else []
+    columns = [dict(say.rows(answer)) for answer in assessment.answers]
+    return [
+        (
+            name,
+            [
+                (column[name], say.below(answer, name))
+                for answer, column in zip(assessment.answers, columns, strict=True)
+            ],
+        )
+        for name in labels
+    ]
 
 
 def _chips_of_plans(assessment: Assessment) -> Iterable[str]:

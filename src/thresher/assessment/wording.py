@@ -231,6 +231,54 @@ def spread(answer: GoalAnswer, label: str, names: int = 3) -> tuple[str, ...]:
     return confidence.half_and_most(found.outcomes[name], words)
 
 
+def below(answer: GoalAnswer, label: str) -> str:
+    """What the draws say of a line of the table, in one line: the median and both intervals, or how often each name is best."""
+    found = answer.uncertainty
+    name, words = SPREADS.get(label, ("", number))
+    if found is None or not (said := spread(answer, label)):
+        return ""
+    if label in OFTEN:
+        return f"best in: {said[0]}"
+    figure = found.outcomes[name]
+    return f"median {confidence.end(figure.q50, words)}; {confidence.both_intervals(figure, words)}"
+
+
+def widest(answer: GoalAnswer, label: str) -> str:
+    """The 90% interval of a line of the table; a dash where there is none."""
+    said = spread(answer, label)
+    return said[-1] if said else NOTHING
+
+
+def card_figure(answer: GoalAnswer) -> str:
+    """The figure of a goal over the draws: the median of the least cost, or of the most capability for a budget."""
+    if answer.uncertainty is None:
+        return NOTHING
+    figures = answer.uncertainty.outcomes
+    if answer.target_flop_quality is not None:
+        return confidence.end(figures["cost_usd"].q50, dollars)
+    return confidence.capability(figures["flop_quality"].q50)
+
+
+def card_interval(answer: GoalAnswer) -> str:
+    """The intervals of the same figure."""
+    if answer.uncertainty is None:
+        return NOTHING
+    figures = answer.uncertainty.outcomes
+    if answer.target_flop_quality is not None:
+        return confidence.both_intervals(figures["cost_usd"], dollars)
+    return confidence.both_intervals(figures["flop_quality"], flop)
+
+
+def central_figure(answer: GoalAnswer) -> str:
+    """What central values alone say of a goal: the figure and the machines."""
+    plan = answer.plan
+    if plan is None:
+        return OUT_OF_REACH
+    of_target = answer.target_flop_quality is not None
+    figure = dollars(plan.outcome["cost_usd"]) if of_target else confidence.capability(plan.outcome["flop_quality"])
+    return f"{figure}, {hardware(plan)}, {plan.precision}, {plan.mode}"
+
+
 def short_rows(answer: GoalAnswer) -> list[tuple[str, str]]:
     """The lines of the terminal's table: all of them at central values; with draws fewer, each with its 90% interval."""
     found = answer.uncertainty
@@ -336,6 +384,23 @@ def draws_paragraphs(assessment: Assessment) -> list[tuple[str, list[str]]]:
     return [(heading, said) for heading, said in found if said]
 
 
+TWO_READINGS = (
+    "Two readings of the same draws. An adversary who knows the world re-plans in every draw, hardware included: what it pays is"
+    " the least that anyone could, and its chances are the best. One who must commit before knowing buys one set of machines and"
+    " trains one model whatever the world turns out to be; only its inner steps follow the links. A real one learns as it goes,"
+    " and stands between."
+)
+FORMS_DIFFER = (
+    "What many copies cost in learning has been measured with few of them and on small models. Several forms of that penalty fit"
+    " the measurements about as well and part beyond them. A conclusion survives where more than half of the draws agree"
+    " under every form."
+)
+FLIPS = (
+    "For each form of the penalty, the nearest world in which the verdict is the opposite: whether the target can be had within"
+    " the verdict's budget. Distance is in standard deviations, every parameter at its median at the start and on a normal scale; one"
+    " is an ordinary surprise, three are a rare one. The search is of first order and may miss a nearer world. The shifts are the"
+    " largest, in order."
+)
 KNOWS = "If it knows the world and re-plans in every draw (least cost, most evasion)"
 COMMITS = "If it must commit to one plan before knowing (median cost)"
 FORMS = "By form of the replica penalty, in more than half of its draws"
