@@ -207,7 +207,7 @@ def _family_points(posterior: Posterior) -> dict[str, np.ndarray]:
 def _shown(name: str, share: float) -> str:
     """A parameter's value at a quantile, or the quantile where it stands for a row of many."""
     value = _value(name, share)
-    return f"{share:.0%}" if value is None else f"{value:.3g}"
+    return f"{share:.0%} severe" if value is None else f"{value:.3g}"
 
 
 def _value(name: str, share: float) -> float | None:
