@@ -29,6 +29,9 @@ download_mbps = 500
 latency_ms = 100
 """
 
+WRONG = ("0", "-1", "1e9", "1000000000000", "many", "1.5", "nan", "")
+"""Texts that are no number of draws; all but the first are no seed."""
+
 
 @pytest.fixture
 def thresher(tmp_path, monkeypatch):
@@ -116,7 +119,9 @@ def test_validate_prints_prediction_beside_measurement(thresher):
 
 
 def test_assess_prints_a_table_and_writes_a_report_and_a_result(thresher, tmp_path):
-    result = thresher("assess", "miri-2025", "--chip", "A100-SXM-80GB", "--target", "1e24", "--target", "1e25")
+    result = thresher(
+        "assess", "miri-2025", "--chip", "A100-SXM-80GB", "--target", "1e24", "--target", "1e25", "--central-only"
+    )
     assert result.exit_code == 0, result.output
     assert "A100-SXM-80GB" in result.stdout
     data = json.loads((tmp_path / "reports" / "miri-2025.json").read_text())
@@ -127,7 +132,9 @@ def test_assess_prints_a_table_and_writes_a_report_and_a_result(thresher, tmp_pa
 
 
 def test_assess_as_json_alone(thresher, tmp_path):
-    result = thresher("assess", "miri-2025", "--chip", "A100-SXM-80GB", "--budget", "5e7", "--json", "-")
+    result = thresher(
+        "assess", "miri-2025", "--chip", "A100-SXM-80GB", "--budget", "5e7", "--central-only", "--json", "-"
+    )
     data = json.loads(result.stdout)
     assert data["outcomes"]["answers"][0]["budget_usd"] == 5e7
     assert not (tmp_path / "reports").exists()
@@ -155,7 +162,9 @@ clauses:
     grouping: {over: site}
 """
     )
-    result = thresher("assess", "mine.yaml", "--chip", "A100-SXM-80GB", "--target", "1e24", "--json", "-")
+    result = thresher(
+        "assess", "mine.yaml", "--chip", "A100-SXM-80GB", "--target", "1e24", "--central-only", "--json", "-"
+    )
     plan = json.loads(result.stdout)["outcomes"]["answers"][0]["plan"]
     assert plan["chips_per_node"] <= 12
 
@@ -180,6 +189,19 @@ def test_the_studys_own_assessment(thresher):
         (("assess", "miri-2025", "--chip", "V100-SXM-32GB", "--precision", "fp8"), "number format"),
         (("assess", "miri-2025", "--network", "colocated"), "25 Gbit/s"),
         (("assess", "miri-2025", "--max-nodes", "0"), "--max-nodes"),
+        *(
+            (("assess", "miri-2025", "--draws", text), "--draws: expected a whole number from 1 to 100,000")
+            for text in WRONG
+        ),
+        *((("assess", "miri-2025", "--seed", text), "--seed: expected a whole number from 0") for text in WRONG[1:]),
+        (("assess", "miri-2025", "--posterior", "absent.csv"), "absent.csv"),
+        (("assess", "miri-2025", "--posterior", "clusters.csv"), "clusters.csv line 1"),
+        (("assess", "miri-2025", "--central-only", "--draws", "1000"), "--draws"),
+        (("assess", "miri-2025", "--central-only", "--seed", "0"), "--seed"),
+        (("assess", "miri-2025", "--central-only", "--posterior", "absent.csv"), "--posterior"),
+        (("assess", "miri-2025", "--model", "published", "--draws", "1000"), "--draws"),
+        (("assess", "miri-2025", "--model", "published", "--seed", "0"), "--seed"),
+        (("assess", "miri-2025", "--model", "published", "--central-only"), "--central-only"),
         (("assess", "miri-2025", "--network", "moon"), "moon"),
         (("assess", "miri-2025", "--chip", "H101"), "H101"),
         (("assess", "miri-2025", "--chip", "TPU-v7"), "price_usd"),
@@ -202,7 +224,7 @@ def test_bad_input_ends_with_a_sentence_and_status_2(thresher, tmp_path, argumen
     before = sorted(tmp_path.rglob("*"))
     result = thresher(*arguments)
     assert result.exit_code == 2, result.output
-    assert message in result.stderr
+    assert message in result.stderr.strip().splitlines()[-1]
     assert "Traceback" not in result.output
     assert result.stdout == ""
     assert sorted(tmp_path.rglob("*")) == before

@@ -23,7 +23,7 @@ VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 @pytest.fixture(scope="module")
 def answered():
-    return assess("miri-2025", chips=FEW, budgets=(5e7,))
+    return assess("miri-2025", chips=FEW, budgets=(5e7,), draws=None)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def page(answered):
 
 @pytest.fixture(scope="module")
 def unbounded():
-    return assess("eu-ai-act", chips=FEW, targets=(1e24,))
+    return assess("eu-ai-act", chips=FEW, targets=(1e24,), draws=None)
 
 
 class Page(HTMLParser):

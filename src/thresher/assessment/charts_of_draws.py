@@ -68,8 +68,7 @@ def _steps(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _curve(axes: Axes, cost: np.ndarray, **style: Any) -> None:
     dollars, share = _steps(cost)
-    if len(dollars):
-        axes.step(np.append(dollars[0], dollars), np.append(0.0, share), where="post", **style)
+    axes.step(np.append(dollars[:1], dollars), np.append(np.zeros(len(share[:1])), share), where="post", **style)
 
 
 def _shares(axes: Axes, label: str) -> None:

@@ -17,6 +17,8 @@ HALF, SURE = 0.5, 0.9
 """A conclusion is held where more than half of the draws agree; `yes` without reserve takes nine tenths."""
 DEAR = 2.0
 """Unseen training is called dear above this many times the cost of the declared datacentre."""
+AT_THE_EDGE = 0.05
+"""Nearer than this, in standard deviations, a verdict has no side."""
 DRIVERS, SHIFTS, BARS = 3, 3, 8
 DISTRIBUTIONS: Mapping[str, str] = {
     "pert": "PERT: mode at the value, ends of the range as bounds",
@@ -279,6 +281,8 @@ def flip(found: Flip, most: int = SHIFTS) -> str:
     stands = "holds at the medians" if found.holds else "does not hold at the medians"
     if found.distance is None:
         return f"Under the {form(found.family)} form {claim} {stands}, and no world near enough was found in which it flips."
+    if found.distance < AT_THE_EDGE:
+        return f"Under the {form(found.family)} form {claim} stands on the edge at the medians: any change may flip it."
     moved = ", ".join(shift(one) for one in found.shifts[:most])
     return (
         f"Under the {form(found.family)} form {claim} {stands} and flips {found.distance:.1f} standard deviations away:"

@@ -221,7 +221,7 @@ OFTEN: Mapping[str, str] = {"Hardware of a node": "chip", "Number format": "prec
 def spread(answer: GoalAnswer, label: str, names: int = 3) -> tuple[str, ...]:
     """What the draws say of a line of the table: its middle half and middle nine tenths, or how often each name is best."""
     found = answer.uncertainty
-    if found is None:
+    if found is None or (label == "Capability reached" and answer.target_flop_quality is not None):
         return ()
     if label in OFTEN:
         return tuple(text for text in (confidence.chosen(found, OFTEN[label], names),) if text)
@@ -294,8 +294,7 @@ def short_rows(answer: GoalAnswer) -> list[tuple[str, str]]:
     ]
     for label, value in rows(answer):
         if label in SHORT:
-            told = label == "Cost" or (label == "Capability reached" and answer.target_flop_quality is not None)
-            said = () if told else spread(answer, label, names=2)
+            said = () if label == "Cost" else spread(answer, label, names=2)
             beside = f"\n({said[-1]})" if said else ""
             lines.append(("Cost, central values" if label == "Cost" else label, f"{value}{beside}"))
     return lines
@@ -397,9 +396,9 @@ FORMS_DIFFER = (
 )
 FLIPS = (
     "For each form of the penalty, the nearest world in which the verdict is the opposite: whether the target can be had within"
-    " the verdict's budget. Distance is in standard deviations, every parameter at its median at the start and on a normal scale; one"
-    " is an ordinary surprise, three are a rare one. The search is of first order and may miss a nearer world. The shifts are the"
-    " largest, in order."
+    " the verdict's budget. Distance is in standard deviations, every parameter at its median at the start and on a normal scale;"
+    " one is an ordinary surprise, three are a rare one. The search is of first order and may miss a nearer world. The shifts are"
+    " the largest, in order."
 )
 KNOWS = "If it knows the world and re-plans in every draw (least cost, most evasion)"
 COMMITS = "If it must commit to one plan before knowing (median cost)"
