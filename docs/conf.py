@@ -10,6 +10,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import make_figures  # noqa: E402
 import make_tables  # noqa: E402
 
 project = "Thresher"
@@ -34,6 +35,7 @@ napoleon_google_docstring = False
 napoleon_numpy_docstring = True
 napoleon_use_rtype = False
 napoleon_use_param = False  # "targets, budgets" stay together
+autodoc_mock_imports = ["arviz_stats", "jax", "numpyro"]  # the extra `calibrate`, which no page needs
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
@@ -48,4 +50,5 @@ def _skip_tuple_fields(_app: Any, _what: str, _name: str, value: object, skip: b
 
 def setup(app: Any) -> None:
     make_tables.write_all(HERE / "_generated")
+    make_figures.write_all(HERE / "_generated")
     app.connect("autodoc-skip-member", _skip_tuple_fields)

@@ -13,8 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import make_figures
+import numpy as np
+
 import thresher
 from thresher.catalog import chips, networks, reference_systems
+from thresher.learning.posterior import family_table, load_posterior
+from thresher.learning.replica_model import COST_NAMES, REPLICA_NAMES
 from thresher.regime import ClusterClause, RunClause, load_regime, regime_schema_markdown, regimes
 from thresher.simulation import default
 from thresher.simulation.plans import plan_fields
@@ -366,6 +371,66 @@ def assessment() -> str:
     return markdown(header, rows)
 
 
+COMPARED = {
+    "weight": ("weight", ".3f"),
+    "stacking_loo": ("stacking, one left out", ".3f"),
+    "stacking_largest": ("stacking, largest left out", ".3f"),
+    "pseudo_bma_loo": ("pseudo-BMA+, one left out", ".3f"),
+    "pseudo_bma_largest": ("pseudo-BMA+, largest left out", ".3f"),
+    "elpd_loo": ("log predictive density, one left out", ".1f"),
+    "elpd_loo_error": ("standard error of its difference from the best", ".1f"),
+    "elpd_largest": ("log predictive density, largest left out", ".1f"),
+    "elpd_largest_error": ("standard error of its difference from the best", ".1f"),
+    "rmse_largest": ("error at the largest sizes, left out (nats, rms)", ".4f"),
+    "rmse_replicas": ("error at 8 replicas, left out (nats, rms)", ".4f"),
+    "coverage_loo": ("rows inside their 90% interval, one left out", ".1%"),
+    "coverage_largest": ("rows inside their 90% interval, largest left out", ".1%"),
+    "max_pareto_k": ("largest Pareto k", ".2f"),
+    "max_rhat": ("largest R-hat", ".3f"),
+    "min_ess": ("least effective sample size", ".0f"),
+    "divergences": ("divergences", ".0f"),
+}
+"""How the rows of ``replica_families.csv`` are called and written."""
+
+
+def replica_comparison() -> str:
+    """How the families of the replica penalty compare."""
+    rows = family_table()
+    return markdown(
+        ("", *(f"`{row['family']}`" for row in rows)),
+        [(title, *(f"{float(row[name]):{form}}" for row in rows)) for name, (title, form) in COMPARED.items()],
+    )
+
+
+def replica_posterior() -> str:
+    """The numbers of each family: median and central 90% of the posterior that ships."""
+    draws = load_posterior().draws
+
+    def cell(values: Any) -> str:
+        low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+        return number(middle) if low == high else f"{middle:.3g} ({low:.3g} to {high:.3g})"
+
+    return markdown(
+        ("number", *(f"`{family}`" for family in draws)),
+        [(f"`{name}`", *(cell(one[name]) for one in draws.values())) for name in (*REPLICA_NAMES, *COST_NAMES)],
+    )
+
+
+def replica_extrapolation() -> str:
+    """What each family adds to the loss beyond what was measured, and the share of compute that is left."""
+    replicas = (8.0, *make_figures.MARKED)
+    rows = []
+    for size in make_figures.SIZES:
+        for family in load_posterior().draws:
+            found = make_figures.extrapolation(family, size, replicas)
+            cells = [
+                f"{middle:.2g} ({low:.2g} to {high:.2g}); {share:.2g}"
+                for (low, middle, high), share in zip(found.nats.T, found.efficiency[1], strict=True)
+            ]
+            rows.append((size, f"`{family}`", *map(plainly, cells)))
+    return markdown(("size", "family", *(f"{count:.0f} replicas" for count in replicas)), rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "plan_fields": plan_table,
     "regime_schema": regime_schema,
@@ -383,6 +448,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "validation_summary": validation_summary,
     "validation_rows": validation_rows,
     "left_out": left_out,
+    "replica_comparison": replica_comparison,
+    "replica_posterior": replica_posterior,
+    "replica_extrapolation": replica_extrapolation,
     "quickstart_outcome": quickstart_outcome,
     "assessment": assessment,
 }

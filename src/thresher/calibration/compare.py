@@ -17,6 +17,9 @@ MOST_REPLICAS = 8.0
 """The rows left out together: from the largest size of the reference sweep on, and from its most replicas on."""
 WEIGHT_FLOOR = 0.05
 EM_STEPS = 20_000
+LEAST_WEIGHT = 1e-9
+BOOTSTRAPS = 2_000
+INTERVAL = (0.05, 0.95)
 
 
 def select(rows: Rows, mask: Any) -> Rows:
@@ -59,14 +62,14 @@ def leave_one_out(fit: Fit, rows: Rows) -> tuple[Any, Any, Any]:
     By Pareto-smoothed importance sampling (Vehtari et al. 2017, arXiv 1507.04544), with the densities given the other rows
     (Bürkner et al. 2021, arXiv 1810.10559).
     """
-    from arviz_stats.base import array_stats  # noqa: PLC0415 - heavy, and wanted here only
+    from arviz_stats.base.array import array_stats  # noqa: PLC0415 - heavy, and wanted here only
 
     mean, variance = conditional(fit, rows)
     density = log_density(mean, variance, rows.loss)
-    log_weight, pareto = array_stats.psislw(-density.T)
+    log_weight, pareto = array_stats.psislw(-density.T)  # type: ignore[no-untyped-call]
     log_weight = log_weight.T - logsumexp(log_weight.T, axis=0)
     below = np.sum(np.exp(log_weight) * ndtr((rows.loss - mean) / np.sqrt(variance)), axis=0)
-    return logsumexp(log_weight + density, axis=0), pareto, (below > 0.05) & (below < 0.95)
+    return logsumexp(log_weight + density, axis=0), pareto, _inside(below)
 
 
 def leave_largest_out(fit: Fit, rows: Rows) -> tuple[Any, Any, Any]:
@@ -76,7 +79,12 @@ def leave_largest_out(fit: Fit, rows: Rows) -> tuple[Any, Any, Any]:
     loss = rows.loss[held]
     below = ndtr((loss - mean) / np.sqrt(variance)).mean(axis=0)
     density = logsumexp(log_density(mean, variance, loss), axis=0) - np.log(len(mean))
-    return density, np.median(mean, axis=0) - loss, (below > 0.05) & (below < 0.95)
+    return density, np.median(mean, axis=0) - loss, _inside(below)
+
+
+def _inside(below: Any) -> Any:
+    """Whether the central interval holds a value below which so much of the distribution lies."""
+    return (below > INTERVAL[0]) & (below < INTERVAL[1])
 
 
 def stack(densities: Mapping[str, Any]) -> dict[str, float]:
@@ -86,14 +94,27 @@ def stack(densities: Mapping[str, Any]) -> dict[str, float]:
     relative = np.exp(log_density - log_density.max(axis=0))
     for _ in range(EM_STEPS):  # each step raises the density, and keeps the weights on the simplex
         weight = weight * (relative / (weight @ relative)).mean(axis=1)
+    weight = np.where(weight < LEAST_WEIGHT, 0.0, weight)
     return dict(zip(densities, (weight / weight.sum()).tolist(), strict=True))
 
 
+def pseudo_bma(densities: Mapping[str, Any], seed: int) -> dict[str, float]:
+    """Weights by log predictive density, averaged over a Bayesian bootstrap of the rows (the same paper's pseudo-BMA+).
+
+    Shown beside stacking, which gives all to one of two families that predict alike.
+    """
+    log_density = np.stack(list(densities.values()))
+    rows = log_density.shape[1]
+    share = np.random.default_rng(seed).dirichlet(np.ones(rows), BOOTSTRAPS) * rows
+    total = share @ log_density.T
+    weight = np.exp(total - logsumexp(total, axis=1, keepdims=True)).mean(axis=0)
+    return dict(zip(densities, weight.tolist(), strict=True))
+
+
 def with_floor(weights: Mapping[str, float]) -> dict[str, float]:
-    """No family below the floor, then shared out again: what was measured cannot exclude a form beyond it."""
-    raised = {family: max(weight, WEIGHT_FLOOR) for family, weight in weights.items()}
-    total = sum(raised.values())
-    return {family: weight / total for family, weight in raised.items()}
+    """Every family keeps the floor, the rest goes by ``weights``: what was measured cannot exclude a form beyond it."""
+    rest = 1.0 - WEIGHT_FLOOR * len(weights)
+    return {family: WEIGHT_FLOOR + rest * weight for family, weight in weights.items()}
 
 
 def at_largest_sizes(rows: Rows) -> Any:
@@ -102,6 +123,12 @@ def at_largest_sizes(rows: Rows) -> Any:
     return (held.params >= LARGEST_PARAMS) & (held.replicas < MOST_REPLICAS)
 
 
-def source_names(rows: Rows) -> list[str]:
-    """Each row's source by name."""
-    return [loss_sources()[place].name for place in rows.source]
+def reference_source() -> int:
+    """The place of the source that has no offset: the sweep that all others are compared with."""
+    return next(place for place, one in enumerate(loss_sources()) if not one.offset)
+
+
+def difference_error(densities: Mapping[str, Any], family: str) -> float:
+    """Standard error of a family's difference from the best in total log predictive density; 0 for the best."""
+    best = max(densities.values(), key=np.sum)
+    return float(np.sqrt(len(best) * np.var(densities[family] - best)))

@@ -63,10 +63,11 @@ def loss_sources() -> tuple[LossSource, ...]:
     text = files("thresher.learning").joinpath("data", "loss_sources.csv").read_text("utf-8")
     return tuple(
         LossSource(
-            row["name"], row["pattern"], float(row["printed_step"]),
-            *(row[name] == "1" for name in ("sweep", "offset", "token_scale", "severity")),
-            row["noise_group"],
-            *(float(row[name]) if row[name] else None for name in ("default_replicas", "default_inner_steps")),
+            name=row["name"], pattern=row["pattern"], printed_step=float(row["printed_step"]), sweep=row["sweep"] == "1",
+            offset=row["offset"] == "1", token_scale=row["token_scale"] == "1", severity=row["severity"] == "1",
+            noise_group=row["noise_group"],
+            default_replicas=float(row["default_replicas"]) if row["default_replicas"] else None,
+            default_inner_steps=float(row["default_inner_steps"]) if row["default_inner_steps"] else None,
         )
         for row in csv.DictReader(io.StringIO(text))
     )  # fmt: skip
@@ -106,14 +107,18 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], Rows]:
     kept = [(number, line) for number, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
     if not kept:
         raise InputError(str(path), f"a header with the columns {', '.join(COLUMNS)}, and rows")
-    header = next(csv.reader([kept[0][1]]))
+    header = _cells(kept[0][1], f"{path} line {kept[0][0]}")
     if missing := [name for name in COLUMNS if name not in header]:
-        raise InputError(f"{path} line {kept[0][0]}", f"the columns {', '.join(COLUMNS)} (missing: {', '.join(missing)})")
+        raise InputError(
+            f"{path} line {kept[0][0]}", f"the columns {', '.join(COLUMNS)} (missing: {', '.join(missing)})"
+        )
     if unknown := [name for name in header if name not in (*COLUMNS, "loss")] or len(set(header)) < len(header):
-        raise InputError(f"{path} line {kept[0][0]}", f"each of the columns {', '.join(COLUMNS)}, loss once", unknown or header)
+        raise InputError(
+            f"{path} line {kept[0][0]}", f"each of the columns {', '.join(COLUMNS)}, loss once", unknown or header
+        )
     records, runs = [], []
     for number, line in kept[1:]:
-        cells = next(csv.reader([line]))
+        cells = _cells(line, f"{path} line {number}")
         if len(cells) != len(header):
             raise InputError(f"{path} line {number}", f"{len(header)} cells, as in the header", len(cells))
         record = dict(zip(header, (cell.strip() for cell in cells), strict=True))
@@ -122,6 +127,13 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], Rows]:
     if not runs:
         raise InputError(str(path), "at least one row after the header")
     return records, _as_rows(runs)
+
+
+def _cells(line: str, where: str) -> list[str]:
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        raise InputError(where, f"cells parted by commas ({error})") from None
 
 
 def _as_rows(runs: Iterable[Sequence[Any]]) -> Rows:
@@ -145,10 +157,11 @@ def _run(record: Mapping[str, Any], where: str) -> tuple[Any, ...]:
         if inner_steps < 1:
             raise InputError(f"{where}: inner_steps", "a number of at least 1", record["inner_steps"])
     late = re.search(r"(\d+)-outer-steps?\b", str(record["method"]))
+    delay = float(late[1]) if late else 0.0
     bits, feedback = _sent(str(record["compression"] or ""), where)
     loss = math.nan if record.get("loss") is None else float(record["loss"])
     streaming = float("streaming" in str(record["method"]).lower())
-    return source, params, tokens, replicas, inner_steps, float(late[1]) if late else 0.0, bits, feedback, streaming, loss
+    return source, params, tokens, replicas, inner_steps, delay, bits, feedback, streaming, loss
 
 
 def _number(record: Mapping[str, Any], name: str, where: str, default: float | None = None) -> float:
@@ -169,7 +182,7 @@ def _sent(compression: str, where: str) -> tuple[float, float]:
     """Bits a parameter, and 1 where what is lost is fed back."""
     full = load_quantities("thresher.learning", "loss_rows.yaml")["uncompressed_bits"].value
     feedback = float("error feedback" in compression and "no error feedback" not in compression)
-    if compression.split(",")[0].strip().lower() in ("", "none"):
+    if compression.split(",", maxsplit=1)[0].strip().lower() in ("", "none"):
         return full, feedback
     if pruned := re.search(r"(\d+(?:\.\d+)?)% of values pruned", compression):
         kept = 1 - float(pruned[1]) / 100
@@ -177,7 +190,7 @@ def _sent(compression: str, where: str) -> tuple[float, float]:
         kept = float(bits[1] or bits[2]) / full
     else:
         kept = 0.0
-    if not 0 < kept:
+    if not kept > 0:
         raise InputError(f"{where}: compression", "none, fp4, int8, 2-bit or 50% of values pruned, with or without "
                          "`error feedback`", compression)  # fmt: skip
     return min(full * kept, full), feedback

@@ -67,7 +67,10 @@ def _shipped(file: str) -> str:
 
 
 def _draws(text: str, where: str) -> dict[str, dict[str, np.ndarray]]:
-    rows = list(csv.reader(io.StringIO(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text), strict=True))
+    except csv.Error as error:
+        raise InputError(where, f"cells parted by commas ({error})") from None
     names, columns = parameter_names(), ("family", *parameter_names())
     if not rows or tuple(rows[0]) != columns:
         header = rows[0] if rows else []

@@ -11,9 +11,15 @@ from thresher.learning.posterior import Posterior
 from thresher.learning.replica_model import constants, expected, sweep_cells
 from thresher.sources import load_quantities
 
-HALVINGS = 60
-"""Bisections that bring a quantile from the widest bracket to the last digit printed."""
-GOLDEN = (5.0**0.5 - 1.0) / 2.0
+RESOLUTION = 1e-9
+"""Nats to which a quantile is found; far below what any source prints."""
+MOST_HALVINGS = 200
+GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples, without their whole parts, fill the interval evenly."""
+
+
+UNSEEN = "a source never seen: its offset is not known, so the interval is wide"
+PROBABILITIES = {"median": 0.5, "q05": 5 / 100, "q95": 95 / 100}
 
 
 class Components(NamedTuple):
@@ -22,6 +28,15 @@ class Components(NamedTuple):
     mean: Any
     variance: Any
     weight: Any
+
+
+def predictions(rows: Rows, posterior: Posterior, family: str | None = None) -> list[dict[str, Any]]:
+    """``median``, ``q05`` and ``q95`` of each row's printed loss in nats, with a ``note`` where its source was never seen."""
+    found = quantiles(predictive(rows, posterior, family), tuple(PROBABILITIES.values()))
+    return [
+        dict(zip(PROBABILITIES, row, strict=True)) | ({"note": UNSEEN} if source == len(loss_sources()) else {})
+        for source, row in zip(rows.source.tolist(), found.tolist(), strict=True)
+    ]
 
 
 def predictive(rows: Rows, posterior: Posterior, family: str | None = None) -> Components:
@@ -44,7 +59,9 @@ def quantiles(components: Components, probabilities: tuple[float, ...]) -> np.nd
     found = []
     for probability in probabilities:
         low, high = (mean - 8.0 * deviation).min(axis=0), (mean + 8.0 * deviation).max(axis=0)
-        for _ in range(HALVINGS):
+        for _ in range(MOST_HALVINGS):
+            if (high - low).max() < RESOLUTION:
+                break
             middle = 0.5 * (low + high)
             below = (weight * ndtr((middle - mean) / deviation)).sum(axis=0) < probability
             low, high = np.where(below, middle, low), np.where(below, high, middle)
@@ -79,8 +96,3 @@ def _of_family(family: str, rows: Rows, draw: Any, weight: float) -> tuple[Any, 
         mean[:, place] += posterior_variance * (residual[:, cell].sum(axis=1) if cell is not None else 0.0)
         variance[:, place] += posterior_variance
     return mean, variance, np.full(len(shared), weight / len(shared))
-
-
-def is_unseen(rows: Rows) -> Any:
-    """Which rows are of a source that the posterior has no offset for."""
-    return rows.source == len(loss_sources())

@@ -23,7 +23,13 @@ from thresher.learning.loss_rows import Rows, loss_sources
 from thresher.learning.replica_families import REFERENCE_PARAMS, REFERENCE_TOKENS, drift, replica_loss
 from thresher.sources import load_quantities
 
-REPLICA_NAMES = ("replica_scale", "replica_size_exponent", "replica_token_exponent", "replica_growth", "inner_step_scale")
+REPLICA_NAMES = (
+    "replica_scale",
+    "replica_size_exponent",
+    "replica_token_exponent",
+    "replica_growth",
+    "inner_step_scale",
+)
 COST_NAMES = (
     "staleness_data_cost", "information_bits_with_feedback", "information_bits_without_feedback", "information_exponent",
 )  # fmt: skip
@@ -60,7 +66,7 @@ def sweep_cells(rows: Rows) -> dict[tuple[Any, ...], Any]:
 
 
 class Expected(NamedTuple):
-    """In nats: the loss without distribution, what distribution adds, and the variance of a printed loss beside its baseline's."""
+    """In nats: the loss without distribution, what distribution adds, and a printed loss's variance beside its baseline's."""
 
     base: Array
     extra: Array
@@ -83,31 +89,16 @@ def expected(
     """
     xp: Any = namespace(*draw.values())
     one = {name: value[..., None] for name, value in draw.items()}
-
-    def own(kind: str, neutral: float) -> Array:
-        columns = []
-        for source in (*loss_sources(), None):
-            name = f"{kind}_{(source.noise_group if kind == 'noise' else source.name) if source else 'unseen'}"
-            columns.append(one[name] if name in one else neutral + 0.0 * one["irreducible"])
-        return xp.concat(columns, axis=-1)[..., rows.source]
-
-    n, d = rows.params * (1.0 / REFERENCE_PARAMS), rows.tokens * (1.0 / REFERENCE_TOKENS)
-    published = model_loss_terms(rows.params, rows.tokens, law)[1]
-    own_term = xp.asarray([float(source.token_scale) for source in loss_sources()] + [0.0])[rows.source]
-    curve = 0.5 * one["reducible"] * xp.exp(-one["exponent"] * xp.log(d))
-    base = one["irreducible"] + own("offset", 0.0) + 0.5 * one["reducible"] * xp.exp(-one["exponent"] * xp.log(n))
-    base = base + (1.0 - own_term) * curve + own_term * own("token_scale", 1.0) * published
-    base = base - rows.streaming * one["streaming_gain"]
-    base = base - xp.where(rows.replicas > 0, one["gain"] * rows.params / (rows.params + one["gain_params"]), 0.0)
-
+    base = base_loss(rows, draw, law) + _own(xp, one, "offset", rows)
     replicas = xp.where(rows.replicas > 0, rows.replicas, 1.0)
     cost = staleness_data_cost(delay_rounds=rows.delay, staleness_data_cost=one["staleness_data_cost"])
     cost = cost * compression_data_cost(
         bits_per_param=rows.bits, error_feedback=rows.feedback,
         uncompressed_bits_per_param=uncompressed_bits_per_param, **{name: one[name] for name in COST_NAMES[1:]},
     )  # fmt: skip
+    published = model_loss_terms(rows.params, rows.tokens, law)[1]
     late = published * xp.expm1(law.beta * xp.log(cost))
-    apart = own("severity", 1.0) * replica_loss(
+    apart = _own(xp, one, "severity", rows) * replica_loss(
         family, loss=base, token_term=published, params=rows.params, tokens=rows.tokens, replicas=replicas,
         drift=drift(rows.inner_steps, inner_step_scale=one["inner_step_scale"], inner_step_reference=inner_step_reference),
         beta=law.beta, **{name: one[name] for name in REPLICA_NAMES[:-1]},
@@ -115,4 +106,24 @@ def expected(
     extra = late + apart
     steps = xp.asarray([source.printed_step for source in loss_sources()] + [loss_sources()[0].printed_step])
     rounding = steps[rows.source] ** 2 / 12.0
-    return Expected(base, extra, own("noise", 0.0) ** 2 + (one["misfit"] * extra) ** 2 + rounding)
+    return Expected(base, extra, _own(xp, one, "noise", rows) ** 2 + (one["misfit"] * extra) ** 2 + rounding)
+
+
+def base_loss(rows: Rows, draw: Mapping[str, Array], law: LossLaw) -> Array:
+    """The loss of ``rows`` without distribution and without their source's offset."""
+    xp: Any = namespace(*draw.values())
+    one = {name: value[..., None] for name, value in draw.items()}
+    n, d = rows.params * (1.0 / REFERENCE_PARAMS), rows.tokens * (1.0 / REFERENCE_TOKENS)
+    scaled = xp.asarray([float(source.token_scale) for source in loss_sources()] + [0.0])[rows.source]
+    published = _own(xp, one, "token_scale", rows) * model_loss_terms(rows.params, rows.tokens, law)[1]
+    of_size, of_tokens = (0.5 * one["reducible"] * xp.exp(-one["exponent"] * xp.log(share)) for share in (n, d))
+    base = one["irreducible"] + of_size + (1.0 - scaled) * of_tokens + scaled * published
+    gain = xp.where(rows.replicas > 0, one["gain"] * rows.params / (rows.params + one["gain_params"]), 0.0)
+    return base - gain - rows.streaming * one["streaming_gain"]
+
+
+def _own(xp: Any, one: Mapping[str, Array], kind: str, rows: Rows) -> Array:
+    """What each row's source has of its own, or the reference's."""
+    neutral = {"offset": 0.0, "token_scale": 1.0, "severity": 1.0, "noise": 0.0}[kind] + 0.0 * one["irreducible"]
+    names = [f"{kind}_{source.noise_group if kind == 'noise' else source.name}" for source in loss_sources()]
+    return xp.concat([one.get(name, neutral) for name in (*names, f"{kind}_unseen")], axis=-1)[..., rows.source]
