@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
-from thresher.catalog import NetworkProfile, chip
+from thresher.catalog import NetworkProfile
 from thresher.design.thresholds import settings
 from thresher.evasion.best_response import unseen_settings
 from thresher.evasion.search import MISSED, Evaluated, Goal, evaluate_grid
 from thresher.evasion.space import usable_chips
 from thresher.evasion.worlds import Plans, best_of_each_world, in_worlds_near_best, respond
-from thresher.learning.posterior import load_posterior
+from thresher.learning.posterior import Posterior, load_posterior
 from thresher.regime import Regime
 from thresher.simulation import default
 from thresher.simulation.draws import Worlds, draw_worlds
 
 MODES = ("", "flat", "hierarchical", "pipeline", "swarm", "datacenter")
 """Modes by the number that stands for each in a cell's arrays; 0 where a target is out of reach."""
-FIGURES = ("cost_usd", "mode", "stages", "nodes", "chips", "owners")
-"""A cell's arrays of shape (targets, draws)."""
+COSTS = ("cost_usd", "spread_usd")
+"""A cell's arrays of costs, shape (targets, draws): for one owner under every line, and for a fleet that several may share."""
+FIGURES = ("spread_usd", "mode", "stages", "nodes", "chips", "owners")
+"""A cell's arrays of the fleet that several owners may share, shape (targets, draws)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Which worlds: how many, from which seed, and from which posterior (None: the one that ships), told apart by its digest."""
+
+    draws: int
+    seed: int
+    digest: str
+    posterior: Posterior | None = field(compare=False, repr=False)
+
+
+def drawn(draws: int, seed: int, posterior: Posterior | None) -> Drawn:
+    """Worlds to draw; the digest is of everything that the posterior says."""
+    held = load_posterior() if posterior is None else posterior
+    digest = hashlib.sha256(repr(dict(held.weights)).encode())
+    for family, numbers in held.draws.items():
+        for name, values in numbers.items():
+            digest.update(f"{family} {name} ".encode() + np.ascontiguousarray(values).tobytes())
+    return Drawn(draws, seed, digest.hexdigest(), posterior)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +55,7 @@ class Task:
     regime: Regime
     network: NetworkProfile
     targets: tuple[float, ...]
-    draws: int
-    seed: int
-    posterior: str | None
+    drawn: Drawn
     longest_days: float
     node_limit: float
     chips: tuple[str, ...]
@@ -44,8 +64,8 @@ class Task:
 
 
 @cache
-def _worlds(draws: int, seed: int, posterior: str | None) -> Worlds:
-    return draw_worlds(draws, seed, load_posterior(Path(posterior)) if posterior else None)
+def _worlds(which: Drawn) -> Worlds:
+    return draw_worlds(which.draws, which.seed, which.posterior)
 
 
 def within_links(network: NetworkProfile, limit_gbit_s: float | None) -> NetworkProfile:
@@ -62,25 +82,25 @@ def within_links(network: NetworkProfile, limit_gbit_s: float | None) -> Network
 
 
 def work_out(task: Task) -> Mapping[str, np.ndarray]:
-    """The arrays of a cell: ``FIGURES`` of shape (targets, draws), and ``largest_params``, the largest model on one unseen node.
+    """The arrays of a cell: ``COSTS`` and ``FIGURES``, and ``largest_params``, the largest model on one unseen node.
 
-    An owner-wide line bounds the fleet of one owner in ``cost_usd``; ``owners`` is how many the cheapest fleet that ignores such
-    lines would have to be spread over, each under its line.
+    An owner-wide line bounds the fleet of one owner in ``cost_usd``. ``spread_usd`` and the other figures are of the cheapest
+    fleet that leaves such lines aside; ``owners`` is how many must share it, each under its line.
     """
-    worlds = _worlds(task.draws, task.seed, task.posterior)
+    worlds = _worlds(task.drawn)
+    draws = len(worlds)
     by_owner = [clause for clause in task.regime.cluster_clauses if clause.grouping.over == "owner"]
     free = replace(task.regime, clauses=tuple(c for c in task.regime.clauses if c not in by_owner))
     grids = _grids(task, free)
     owned = _grids(task, task.regime) if by_owner else []
-    shape = (len(task.targets), task.draws)
-    arrays = {name: np.zeros(shape) for name in FIGURES} | {"cost_usd": np.full(shape, np.inf)}
+    arrays = {name: np.zeros((len(task.targets), draws)) for name in {*COSTS, *FIGURES}}
     for row, target in enumerate(task.targets):
-        spread = _respond(grids, target, worlds)
-        figures = _figures(spread, task.draws, task.regime)
+        figures = _figures(_respond(grids, target, worlds), draws, task.regime)
+        cost = figures["spread_usd"]
         if by_owner:
-            figures |= {"cost_usd": _figures(_respond(owned, target, worlds), task.draws, task.regime)["cost_usd"]}
-        for name in FIGURES:
-            arrays[name][row] = figures[name]
+            cost = _figures(_respond(owned, target, worlds), draws, task.regime)["spread_usd"]
+        for name, values in (figures | {"cost_usd": cost}).items():
+            arrays[name][row] = values
     return arrays | {"largest_params": np.asarray(_largest_params(grids))}
 
 
@@ -104,7 +124,7 @@ def _figures(found: Sequence[Plans], draws: int, regime: Regime) -> dict[str, np
     """What the best plan of each draw costs and takes."""
     which, score = best_of_each_world(found, draws)
     met = score < MISSED
-    figures = {name: np.zeros(draws) for name in FIGURES} | {"cost_usd": np.where(met, score, np.inf)}
+    figures = {name: np.zeros(draws) for name in FIGURES} | {"spread_usd": np.where(met, score, np.inf)}
     for place, plans in enumerate(found):
         draw = plans.choices["draw"].astype(int)
         rows = np.flatnonzero((which[draw] == place) & met[draw])
@@ -129,10 +149,8 @@ def _figures(found: Sequence[Plans], draws: int, regime: Regime) -> dict[str, np
 
 
 def _largest_params(grids: Sequence[Evaluated]) -> float:
-    """The largest model on the grid that one unseen node holds whole; 0 where no node may stand."""
-    return max((float(grid.choices["params"].max()) for grid in grids if grid.setting.mode == "flat"), default=0.0)
-
-
-def chips_named(names: Sequence[str] | None) -> tuple[str, ...]:
-    """The chips of a sweep, by their catalog names."""
-    return tuple(chip(name).chip for name in names or ())
+    """The largest model on the grid that one unseen node holds whole; infinite without a line, 0 where no node may stand."""
+    flat = [grid for grid in grids if grid.setting.mode == "flat"]
+    if any(item.bound is None for grid in flat for item in grid.setting.hardware):
+        return np.inf
+    return max((float(grid.choices["params"].max()) for grid in flat), default=0.0)

@@ -2,110 +2,54 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from thresher.assessment.assess import Burden, burden_of_reference_systems
-from thresher.assessment.uncertainty import Interval, interval
+from thresher.assessment.uncertainty import interval
 from thresher.catalog import network
-from thresher.design.cells import FIGURES, MODES, Task, chips_named, work_out
-from thresher.design.frontier import efficient
+from thresher.design.answers import CellAnswer, Design, target_costs
+from thresher.design.cells import FIGURES, Task, drawn, work_out
+from thresher.design.frontier import efficient, rivals
 from thresher.design.thresholds import Axis, Cell, amended, axes, cells, is_stricter, label, settings
 from thresher.errors import InputError
-from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
+from thresher.evasion.best_response import known_chips
+from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, declared_hardware
 from thresher.evasion.space import settings as search_settings
 from thresher.execution import Store, run_tasks, signature_of
-from thresher.regime import Regime, load_regime, read_clusters
-from thresher.result import Result
+from thresher.learning.posterior import load_posterior
+from thresher.regime import ClusterRow, Regime, load_regime, read_clusters
 from thresher.simulation import default
-from thresher.simulation.draws import check_draws, groups
-
-STAGED = ("pipeline", "swarm")
+from thresher.simulation.draws import check_draws
 
 
 @dataclass(frozen=True, slots=True)
-class TargetCost:
-    """What one target costs under one cell's lines, over the draws.
-
-    ``reached`` is the share of draws in which it is within reach, ``within_budget`` that within the verdict's budget; ``modes``
-    the share of each mode among those that reach it, ``split`` that of plans whose nodes hold the model between them, ``regional``
-    that of nodes which must stand in one region; ``nodes``, ``chips`` and ``owners`` are intervals.
-    """
-
-    target_flop_quality: float
-    reached: float
-    within_budget: float
-    cost_usd: Interval
-    cost_over_loosest: float
-    modes: Mapping[str, float]
-    split: float
-    regional: float
-    nodes: Interval
-    chips: Interval
-    owners: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class CellAnswer:
-    """One combination of lines: what it leaves possible, at what cost, and whom it burdens.
-
-    ``burden`` counts the reference systems that it covers, ``own_covered`` the user's own clusters (None without a table);
-    ``efficient`` says whether no other cell costs evasion more for the same burden or less.
-    """
-
-    lines: Cell
-    targets: tuple[TargetCost, ...]
-    largest_params: float
-    burden: int
-    burdened: tuple[str, ...]
-    own_covered: int | None
-    efficient: bool
-    on_grid: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """A whole sweep."""
+class Sweep:
+    """A sweep that is checked and ready to run: its cells, the rule of each, and the tasks by name."""
 
     regime: Regime
     axes: tuple[Axis, ...]
-    cells: tuple[CellAnswer, ...]
+    cells: tuple[Cell, ...]
+    rules: tuple[Regime, ...]
+    tasks: Mapping[str, Task]
+    anchors: Mapping[str, Cell]
     targets: tuple[float, ...]
-    main_target: float
-    draws: int
-    seed: int
-    network: str
-    reference_systems: int
-    own_clusters: int | None
-    amendment: CellAnswer | None
-    as_written: CellAnswer | None
+    own: tuple[ClusterRow, ...] | None
+    inputs: Mapping[str, Any]
 
-    def as_result(self) -> Result:
-        """The result file's content."""
-        return Result(
-            "design",
+    @property
+    def signature(self) -> str:
+        """What its numbers depend on: every task in full, the parameters and the settings of the search."""
+        return signature_of(
             {
-                "regime": self.regime.name,
-                "vary": {axis.name: axis.values for axis in self.axes},
-                "targets": self.targets,
-                "frontier_target": self.main_target,
-                "draws": self.draws,
-                "seed": self.seed,
-                "network": self.network,
-                "distributions": [group.name for group in groups()],
+                "tasks": {name: repr(task) for name, task in self.tasks.items()},
                 "parameters": default.parameters(),
-            },
-            {
-                "cells": self.cells,
-                "amendment": self.amendment,
-                "as_written": self.as_written,
-                "reference_systems": self.reference_systems,
-                "own_clusters": self.own_clusters,
-            },
+                "settings": [settings(), search_settings()],
+            }
         )
 
 
@@ -137,11 +81,13 @@ def design(
     regime
         A shipped regime's name, a regime file, or a loaded regime; its other clauses stay as they are.
     vary, values
-        Axes of ``data/design.yaml``, and the lines to try on them (None: no line); the usual ones by default.
+        Axes of ``design/data/design.yaml``, and the lines to try on them (None: no line); the usual ones by default.
     targets
         Quality-adjusted FLOP that the adversary wants; the middle one orders the frontier.
     draws, seed, posterior
         As in `assess`, 200 draws by default.
+    network_profile, chips, precisions, modes, longest_days, node_limit
+        As in `assess`.
     clusters
         A table of the user's own clusters (as `classify` reads it), counted as a burden of their own.
     workers, scheduler
@@ -154,47 +100,98 @@ def design(
     InputError
         A name, line or number that makes no sense; says what would be right.
     """
+    sweep = prepare_sweep(
+        regime, vary=vary, values=values, targets=targets, draws=draws, seed=seed, posterior=posterior,
+        network_profile=network_profile, chips=chips, precisions=precisions, modes=modes, longest_days=longest_days,
+        node_limit=node_limit, clusters=clusters,
+    )  # fmt: skip
+    kept = None if keep is None else Store(Path(keep), sweep.signature)
+    return run_sweep(sweep, workers=workers, scheduler=scheduler, kept=kept, progress=progress)
+
+
+def prepare_sweep(
+    regime: str | Path | Regime,
+    *,
+    vary: Sequence[str] = ("compute", "memory"),
+    values: Mapping[str, Sequence[float | None]] | None = None,
+    targets: Sequence[float] | None = None,
+    draws: int | None = None,
+    seed: int = 0,
+    posterior: str | Path | None = None,
+    network_profile: str = "study",
+    chips: Sequence[str] | None = None,
+    precisions: Sequence[str] = NUMBER_FORMATS,
+    modes: Sequence[str] = DISTRIBUTED_MODES,
+    longest_days: float | None = None,
+    node_limit: float | None = None,
+    clusters: str | Path | None = None,
+) -> Sweep:
+    """Check everything about a sweep and make its tasks; the arguments are those of `design`."""
     rule = regime if isinstance(regime, Regime) else load_regime(regime)
     varied = axes(vary, values)
     wanted = _targets(targets)
     count = settings()["draws"] if draws is None else draws
     check_draws(count, seed)
     days, most_nodes = _limits(longest_days, node_limit)
+    candidates = known_chips(chips)
+    if not declared_hardware(candidates, precisions):
+        raise InputError("number format", "one that a chip of the search has", ", ".join(precisions))
+    which = drawn(count, seed, None if posterior is None else load_posterior(Path(posterior)))
+    links = network(network_profile)
     grid = cells(varied)
     anchors = _anchors(rule, varied)
     everything = [*grid, *(cell for cell in anchors.values() if cell not in grid)]
     rules = [amended(rule, cell) for cell in everything]
-    own = None if clusters is None else read_clusters(Path(clusters))
     tasks = {
         label(cell): Task(
-            amended_rule, network(network_profile), wanted, count, seed, str(posterior) if posterior else None, days,
-            most_nodes, chips_named(chips), tuple(precisions), tuple(modes),
+            amended_rule, links, wanted, which, days, most_nodes, tuple(item.chip for item in candidates),
+            tuple(precisions), tuple(modes),
         )
         for cell, amended_rule in zip(everything, rules, strict=True)
     }  # fmt: skip
-    kept = None if keep is None else Store(Path(keep), _signature(tasks, posterior))
-    done = run_tasks(work_out, tasks, workers=workers, scheduler=scheduler, kept=kept, progress=progress)
-    arrays = with_stricter_plans(everything, [done[label(cell)] for cell in everything])
-    burdens = [burden_of_reference_systems(amended_rule) for amended_rule in rules]
+    inputs = {
+        "draws": count, "seed": seed, "posterior": None if posterior is None else str(posterior), "network": network_profile,
+        "chips": [item.chip for item in candidates], "precisions": list(precisions), "modes": list(modes),
+        "longest_days": days, "node_limit": most_nodes, "clusters": None if clusters is None else str(clusters),
+    }  # fmt: skip
+    own = None if clusters is None else tuple(read_clusters(Path(clusters)))
+    return Sweep(rule, varied, tuple(everything), tuple(rules), tasks, anchors, wanted, own, inputs)
+
+
+def run_sweep(
+    sweep: Sweep,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    kept: Store | None = None,
+    progress: Callable[[str], None] = lambda _message: None,
+) -> Design:
+    """Work out every cell, wherever it may be, and weigh them against one another."""
+    done = run_tasks(work_out, sweep.tasks, workers=workers, scheduler=scheduler, kept=kept, progress=progress)
+    arrays = with_stricter_plans(sweep.axes, sweep.cells, [done[label(cell)] for cell in sweep.cells])
+    burdens = [burden_of_reference_systems(rule) for rule in sweep.rules]
     covered = [
-        None if own is None else sum(bool(d.covered) for d in amended_rule.classify(own)) for amended_rule in rules
+        None if sweep.own is None else sum(bool(one.covered) for one in rule.classify(sweep.own))
+        for rule in sweep.rules
     ]
+    wanted = sweep.targets
     main = wanted[(len(wanted) - 1) // 2]
-    row = wanted.index(main)
-    median_cost = np.asarray([interval(found["cost_usd"][row]).q50 for found in arrays])
+    cost = np.asarray([interval(found["cost_usd"][wanted.index(main)]).q50 for found in arrays])
     weight = np.asarray([_count(b) + (c or 0) for b, c in zip(burdens, covered, strict=True)], dtype=float)
-    on_frontier = efficient(median_cost, weight, settings()["tolerance"])
+    best = efficient(cost, weight, settings()["tolerance"])
+    beaten = [None if one is None else sweep.cells[one] for one in rivals(cost, weight, settings()["tolerance"])]
+    on_grid = set(map(label, cells(sweep.axes)))
     answers = [
         CellAnswer(
-            cell, _target_costs(found, arrays, wanted), float(found["largest_params"]), _count(burden),
-            tuple(item.system for item in burden if item.covered), own_count, bool(best), cell in grid,
+            cell, target_costs(found, arrays, wanted), float(found["largest_params"]), _count(burden),
+            tuple(item.system for item in burden if item.covered), own, bool(good), rival, label(cell) in on_grid,
         )
-        for cell, found, burden, own_count, best in zip(everything, arrays, burdens, covered, on_frontier, strict=True)
+        for cell, found, burden, own, good, rival in zip(sweep.cells, arrays, burdens, covered, best, beaten, strict=True)
     ]  # fmt: skip
-    named = {name: answers[everything.index(cell)] for name, cell in anchors.items()}
+    named = {name: answers[sweep.cells.index(cell)] for name, cell in sweep.anchors.items()}
     return Design(
-        rule, varied, tuple(answers), wanted, main, count, seed, network_profile, len(burdens[0]),
-        None if own is None else len({item.cluster for item in own}), named.get("amendment"), named.get("as_written"),
+        sweep.regime, sweep.axes, tuple(answers), wanted, main, sweep.inputs, len(burdens[0]),
+        None if sweep.own is None else len({row.cluster for row in sweep.own}), named.get("amendment"), named["as_written"],
     )  # fmt: skip
 
 
@@ -239,62 +236,29 @@ def _line_as_written(rule: Regime, axis: Axis) -> float | None:
     return min(lines, default=None)
 
 
-def _signature(tasks: Mapping[str, Task], posterior: str | Path | None) -> str:
-    """What the numbers of a sweep depend on: every task in full, the parameters, and what a posterior file says."""
-    text = Path(posterior).read_bytes() if posterior else b""
-    return signature_of(
-        {
-            "tasks": {name: repr(task) for name, task in tasks.items()},
-            "parameters": default.parameters(),
-            "settings": [settings(), search_settings()],
-            "posterior": hashlib.sha256(text).hexdigest(),
-        }
-    )
-
-
 def with_stricter_plans(
-    everything: Sequence[Cell], found: Sequence[Mapping[str, np.ndarray]]
+    varied: Sequence[Axis], everything: Sequence[Cell], found: Sequence[Mapping[str, np.ndarray]]
 ) -> list[Mapping[str, np.ndarray]]:
     """Every cell with the cheapest plan of any stricter one too, draw by draw: what they allow, it allows.
 
-    The searches of two cells may each miss what the other finds; with this a looser cell is never dearer, in any draw.
+    The searches of two cells may each miss what the other finds; with this a looser cell is never dearer, in any draw. A fleet
+    that several owners may share is taken over only from a cell with the same lines per owner, which say how many owners.
     """
+    by_owner = [axis.name for axis in varied if axis.over == "owner"]
     taken: list[Mapping[str, np.ndarray]] = []
-    for cell in everything:
-        stricter = [place for place, other in enumerate(everything) if is_stricter(other, cell)]
-        costs = np.stack([found[place]["cost_usd"] for place in stricter])
-        best = np.argmin(costs, axis=0)
+    for own, cell in enumerate(everything):
+        # its own plan first, so that it stays where nothing is cheaper
+        stricter = [own, *(at for at, other in enumerate(everything) if at != own and is_stricter(other, cell))]
+        cost = np.min([found[at]["cost_usd"] for at in stricter], axis=0)
+        alike = [at for at in stricter if all(everything[at][name] == cell[name] for name in by_owner)]
+        best = np.argmin(np.stack([found[at]["spread_usd"] for at in alike]), axis=0)[None]
         figures = {
-            name: np.take_along_axis(np.stack([found[place][name] for place in stricter]), best[None], axis=0)[0]
-            for name in FIGURES
+            name: np.take_along_axis(np.stack([found[at][name] for at in alike]), best, axis=0)[0] for name in FIGURES
         }
-        largest = max(float(found[place]["largest_params"]) for place in stricter)
-        taken.append(figures | {"largest_params": np.asarray(largest)})
+        largest = np.asarray(max(float(found[at]["largest_params"]) for at in stricter))
+        taken.append(figures | {"cost_usd": cost, "largest_params": largest})
     return taken
 
 
 def _count(burden: Sequence[Burden]) -> int:
     return sum(bool(item.covered) for item in burden)
-
-
-def _target_costs(
-    found: Mapping[str, np.ndarray], everything: Sequence[Mapping[str, np.ndarray]], targets: Sequence[float]
-) -> tuple[TargetCost, ...]:
-    budget = search_settings()["verdict_budget"]
-    rows = []
-    for row, target in enumerate(targets):
-        cost = found["cost_usd"][row]
-        met = np.isfinite(cost)
-        loosest = np.min([interval(cell["cost_usd"][row]).q50 for cell in everything])
-        mode = found["mode"][row][met].astype(int)
-        shares = {MODES[place]: float(np.mean(mode == place)) for place in np.unique(mode)}
-        split = found["stages"][row][met] > 1
-        rows.append(
-            TargetCost(
-                target, float(np.mean(met)), float(np.mean(cost <= budget)), interval(cost),
-                interval(cost).q50 / loosest if np.isfinite(loosest) else np.inf, shares,
-                float(np.mean(split)) if met.any() else np.nan, shares.get("pipeline", 0.0),
-                interval(found["nodes"][row][met]), interval(found["chips"][row][met]), interval(found["owners"][row][met]),
-            )
-        )  # fmt: skip
-    return tuple(rows)

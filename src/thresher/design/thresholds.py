@@ -100,7 +100,9 @@ def parse_values(texts: Sequence[str]) -> dict[str, list[Line]]:
                 low, high, count = written.split(":")
                 if not (0 < float(low) < float(high) and 2 <= int(count) <= settings()["most_cells"]):  # noqa: PLR2004
                     raise ValueError
-                lines: list[Line] = [float(f"{value:.3g}") for value in np.geomspace(float(low), float(high), int(count))]
+                lines: list[Line] = [
+                    float(f"{value:.3g}") for value in np.geomspace(float(low), float(high), int(count))
+                ]
             else:
                 lines = [None if part.strip().lower() == "none" else float(part) for part in written.split(",")]
         except ValueError:
@@ -143,7 +145,9 @@ def amended(regime: Regime, cell: Cell) -> Regime:
     clauses = list(regime.clauses)
     for name, line in cell.items():
         axis = axes([name])[0]
-        clauses = _with_bandwidth(regime, clauses, line) if axis.metric == "bandwidth" else _with_line(clauses, axis, line)
+        clauses = (
+            _with_bandwidth(regime, clauses, line) if axis.metric == "bandwidth" else _with_line(clauses, axis, line)
+        )
     definitions = regime.definitions or load_regime("miri-2025").definitions
     return replace(regime, name=f"{regime.name} [{label(cell)}]", clauses=tuple(clauses), definitions=definitions)
 
@@ -173,7 +177,9 @@ def _new_clause(axis: Axis, line: float) -> ClusterClause:
 
 def _with_bandwidth(regime: Regime, clauses: list[Any], line: Line) -> list[Any]:
     if regime.interconnect_limit_gbit_s is None:
-        raise InputError("--vary bandwidth", f"a rule that counts nodes together by their links; {regime.name} does not")
+        raise InputError(
+            "--vary bandwidth", f"a rule that counts nodes together by their links; {regime.name} does not"
+        )
 
     def moved(clause: Any) -> Any:
         if not isinstance(clause, ClusterClause) or clause.grouping.interconnect_gbit_s_over is None:

@@ -128,11 +128,7 @@ def prepare(
             f"{fastest_gbit_s:g} Gbit/s",
         )
     limit = float(node_limit or settings()["most_nodes"])
-    candidates = usable_chips(chips)
-    for chip in candidates:
-        for name in ("fp16_tflops", "memory_gb", "tdp_w", "price_usd"):
-            if getattr(chip, name) is None:
-                raise InputError(f"chip {chip.chip}", f"a chip whose {name} the catalog knows")
+    candidates = known_chips(chips)
     unseen = []
     for setting in unseen_settings(
         regime, candidates, network, longest_days=longest_days, node_limit=limit, precisions=precisions, modes=modes, parameters=p
@@ -149,6 +145,22 @@ def prepare(
     )
     declared = evaluate_grid(open_site, p)
     return Arena(regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared)
+
+
+def known_chips(names: Sequence[str] | None = None) -> list[Chip]:
+    """The chips of a search, each with the figures that it needs.
+
+    Raises
+    ------
+    InputError
+        A chip named whose price or figures the catalog does not know.
+    """
+    candidates = usable_chips(names)
+    for chip in candidates:
+        for name in ("fp16_tflops", "memory_gb", "tdp_w", "price_usd"):
+            if getattr(chip, name) is None:
+                raise InputError(f"chip {chip.chip}", f"a chip whose {name} the catalog knows")
+    return candidates
 
 
 def unseen_settings(
