@@ -247,7 +247,7 @@ def _named(conclusion: Conclusion, *, held: bool) -> str:
 def drivers(found: Sensitivity) -> str:
     """The groups that explain most of the cost: links and stragglers 53%, form of the replica penalty 18%."""
     parts = [
-        f"{one.title} {percent(max(one.total, 0.0))} (± {100 * one.total_error:.0f})" for one in found.indices[:DRIVERS]
+        f"{one.title} {percent(max(one.total, 0.0))} (±{100 * one.total_error:.0f})" for one in found.indices[:DRIVERS]
     ]
     return ", ".join(parts)
 

@@ -294,7 +294,7 @@ def short_rows(answer: GoalAnswer) -> list[tuple[str, str]]:
     ]
     for label, value in rows(answer):
         if label in SHORT:
-            said = () if label == "Cost" else spread(answer, label, names=2)
+            said = () if label == "Cost" else spread(answer, label, names=1 if label == "Mode" else 2)
             beside = f"\n({said[-1]})" if said else ""
             lines.append(("Cost, central values" if label == "Cost" else label, f"{value}{beside}"))
     return lines
@@ -456,9 +456,7 @@ def draws_sentences(assessment: Assessment, answer: GoalAnswer) -> list[str]:
     sentences = [f"{start}. {_knowing_sentence(assessment, answer)}"]
     if found.reached > 0.0 and not by_budget:
         sentences.append(confidence.commitment_sentence(found))
-    sentences.append(
-        f"Central values are only one of these worlds{_place_of_central(answer)}: {_lower(plan_sentence(assessment, answer))}"
-    )
+    sentences.append(_central_sentence(assessment, answer))
     return sentences
 
 
@@ -487,13 +485,16 @@ def _knowing_sentence(assessment: Assessment, answer: GoalAnswer) -> str:
     )
 
 
-def _place_of_central(answer: GoalAnswer) -> str:
-    """How many draws are worse for the adversary than central values, where that can be said."""
-    found = answer.uncertainty
-    if found is None or answer.plan is None or answer.target_flop_quality is None:
-        return ""
-    dearer = sum(cost > answer.plan.outcome["cost_usd"] for cost in found.by_draw["cost_usd"].tolist())
-    return f", cheaper than {percent(dearer / confidence.draws_of(found))} of them"
+def _central_sentence(assessment: Assessment, answer: GoalAnswer) -> str:
+    """What central values alone would have said, and how many draws are worse for the adversary."""
+    found, plan, start = answer.uncertainty, answer.plan, "Central values are only one of these worlds"
+    if found is None or plan is None or answer.target_flop_quality is None:
+        return f"{start}: {_lower(plan_sentence(assessment, answer))}"
+    cost = plan.outcome["cost_usd"]
+    dearer = sum(drawn > cost for drawn in found.by_draw["cost_usd"].tolist()) / confidence.draws_of(found)
+    beside = f", {times(answer.cost_ratio)} the declared datacentre" if answer.declared is not None else ""
+    days = many(plan.outcome["days"], "day")
+    return f"{start}, cheaper than {percent(dearer)} of them: {dollars(cost)}, with {hardware(plan)} in {days}{beside}."
 
 
 def _lower(text: str) -> str:
