@@ -10,7 +10,7 @@ SOURCE = Path(thresher.__file__).parent
 
 
 def test_the_public_names():
-    assert thresher.__all__ == ["assess", "classify", "lint", "simulate", "validate"]
+    assert thresher.__all__ == ["assess", "classify", "design", "lint", "simulate", "validate"]
     for name in thresher.__all__:
         assert callable(getattr(thresher, name)), name
 

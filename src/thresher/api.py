@@ -1,4 +1,4 @@
-"""The verbs of the command line, for Python: assess, simulate, classify, lint and validate."""
+"""The verbs of the command line, for Python: assess, design, simulate, classify, lint and validate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from thresher.errors import InputError
 from thresher.regime import Decision, Finding, lint_regime, load_regime, read_clusters
 from thresher.simulation.plans import Value, check_plan, read_plan, simulate_plan
 from thresher.sources import read_text
+from thresher.thresholds.sweep import design
 from thresher.validation import validate
 
-__all__ = ["assess", "classify", "lint", "simulate", "validate"]
+__all__ = ["assess", "classify", "design", "lint", "simulate", "validate"]
 
 MODELS = ("default", "published")
 

@@ -14,10 +14,10 @@ from thresher.cli import _cell, _console, _emit, _print_table, _progress, exampl
 from thresher.errors import InputError
 
 if TYPE_CHECKING:
-    from thresher.design.answers import Design
-    from thresher.design.sweep import Sweep
     from thresher.evasion.published_tables import ThresholdRow
     from thresher.execution import Store
+    from thresher.thresholds.answers import Design
+    from thresher.thresholds.sweep import Sweep
 
 VARIED = ("compute", "memory")
 STUDIED = ("miri-2025", "miri-2026-memory")
@@ -147,9 +147,9 @@ def design(
                 )
         _published(regime, _names(vary), json_file)
         return
-    from thresher.design.sweep import prepare_sweep
-    from thresher.design.thresholds import parse_values
     from thresher.evasion.space import NUMBER_FORMATS
+    from thresher.thresholds.lines import parse_values
+    from thresher.thresholds.sweep import prepare_sweep
 
     if max_nodes is not None and max_nodes < 1:
         raise InputError("--max-nodes", "a whole number of at least 1", max_nodes)
@@ -170,7 +170,7 @@ def design(
         _write_report(found, page)
         data = Path(json_file or f"{name}.json")
         _emit(str(data), found.as_result().as_json())
-        from thresher.design.table import print_design
+        from thresher.thresholds.table import print_design
 
         print_design(found, _console())
         click.echo(f"Report: {page}\nResult: {data}")
@@ -199,7 +199,7 @@ def _store(sweep: Sweep, keep: Path | None) -> Store | None:
 
 
 def _run(sweep: Sweep, kept: Store | None, workers: int, scheduler: str | None) -> Design:
-    from thresher.design.sweep import run_sweep
+    from thresher.thresholds.sweep import run_sweep
 
     _progress(f"searching {len(sweep.tasks)} combinations of lines, {sweep.inputs['draws']} draws each")
     try:
@@ -254,8 +254,8 @@ def _published_row(row: ThresholdRow) -> tuple[Any, ...]:
 
 
 def _write_report(found: Design, page: Path) -> None:
-    from thresher.design.report import html_report
     from thresher.result import write_text
+    from thresher.thresholds.report import html_report
 
     _progress("drawing the report")
     write_text(page, html_report(found))

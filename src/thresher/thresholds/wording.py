@@ -17,9 +17,9 @@ from thresher.assessment.formats import (
     span,
     times,
 )
-from thresher.design.answers import CellAnswer, Design, TargetCost
-from thresher.design.thresholds import Axis, Cell, Line, settings
 from thresher.evasion.space import settings as search_settings
+from thresher.thresholds.answers import CellAnswer, Design, TargetCost
+from thresher.thresholds.lines import Axis, Cell, Line, settings
 
 SHOWN = 24
 """Most cells that the terminal prints one by one."""

@@ -10,7 +10,6 @@ from functools import cache
 import numpy as np
 
 from thresher.catalog import NetworkProfile
-from thresher.design.thresholds import settings
 from thresher.evasion.best_response import unseen_settings
 from thresher.evasion.search import MISSED, Evaluated, Goal, evaluate_grid
 from thresher.evasion.space import usable_chips
@@ -19,6 +18,7 @@ from thresher.learning.posterior import Posterior, load_posterior
 from thresher.regime import Regime
 from thresher.simulation import default
 from thresher.simulation.draws import Worlds, draw_worlds
+from thresher.thresholds.lines import settings
 
 MODES = ("", "flat", "hierarchical", "pipeline", "swarm", "datacenter")
 """Modes by the number that stands for each in a cell's arrays; 0 where a target is out of reach."""

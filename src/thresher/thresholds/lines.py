@@ -36,8 +36,8 @@ class Axis:
 @cache
 def settings() -> Mapping[str, Any]:
     """The numerical settings of sweeps, from ``data/design.yaml``."""
-    text = files("thresher.design").joinpath("data", "design.yaml").read_text("utf-8")
-    document: Mapping[str, Any] = read_yaml(text, "thresher/design/data/design.yaml")
+    text = files("thresher.thresholds").joinpath("data", "design.yaml").read_text("utf-8")
+    document: Mapping[str, Any] = read_yaml(text, "thresher/thresholds/data/design.yaml")
     return document
 
 

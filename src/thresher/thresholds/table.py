@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from thresher.assessment.formats import round_flop
 from thresher.assessment.wording import QUALITY_FLOP
-from thresher.design import wording as say
-from thresher.design.answers import Design
+from thresher.thresholds import wording as say
+from thresher.thresholds.answers import Design
 
 if TYPE_CHECKING:
     from rich.console import Console

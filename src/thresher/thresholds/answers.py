@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from thresher.assessment.uncertainty import Interval, interval
-from thresher.design.cells import MODES
-from thresher.design.thresholds import Axis, Cell, settings
 from thresher.evasion.space import settings as search_settings
 from thresher.regime import Regime
 from thresher.result import Result, plain
 from thresher.simulation import default
 from thresher.simulation.draws import groups
+from thresher.thresholds.cells import MODES
+from thresher.thresholds.lines import Axis, Cell, settings
 
 FIGURES_KEPT = 5
 """Significant figures of the result file: the search is not that exact."""

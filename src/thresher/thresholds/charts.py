@@ -9,8 +9,8 @@ import numpy as np
 
 from thresher.assessment.formats import number, round_dollars, round_flop
 from thresher.assessment.svg import BLUE, GOALS, GREY, INK, RED, SKY, Chart, draw_chart, log_ticks
-from thresher.design import wording as say
-from thresher.design.answers import CellAnswer, Design, TargetCost
+from thresher.thresholds import wording as say
+from thresher.thresholds.answers import CellAnswer, Design, TargetCost
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -131,7 +131,7 @@ def _along(design: Design) -> Chart | None:
                 )  # fmt: skip
         axes.set_yscale("log")
         axes.set_ylim(min(ends) / ROOM, top)
-        log_ticks(axes.yaxis, round_dollars)
+        _dollar_ticks(axes.yaxis)
         axes.set_xticks(at, [say.line(cell.lines[axis.name]) for cell in cells])
         axes.set(xlabel=say.heading(axis), ylabel="cost of evasion, US dollars")
         figure.legend(loc="outside upper left", ncols=len(design.targets), handletextpad=0.4, columnspacing=1.3)
@@ -172,12 +172,12 @@ def _burden(design: Design) -> Chart | None:
                 fontsize=7.5,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}, zorder=3,
             )  # fmt: skip
-        for name, one, marker, colour in (
-            ("the rule as written", design.as_written, "s", SKY), ("the amendment", design.amendment, "D", RED),
+        for name, one, marker, colour, size in (
+            ("the rule as written", design.as_written, "s", SKY, 11), ("the amendment", design.amendment, "D", RED, 6),
         ):  # fmt: skip
             if one is not None:
                 axes.plot(
-                    [one.weight], [height(design.main(one))], marker, color=colour, markeredgecolor=INK, markersize=7, zorder=5,
+                    [one.weight], [height(design.main(one))], marker, color=colour, markeredgecolor=INK, markersize=size, zorder=5,
                     label=name, linestyle="none",
                 )  # fmt: skip
         axes.set_yscale("log")
@@ -187,7 +187,7 @@ def _burden(design: Design) -> Chart | None:
             axes.annotate(
                 "out of reach", (1.0, top), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7.5
             )
-        log_ticks(axes.yaxis, round_dollars)
+        _dollar_ticks(axes.yaxis)
         _whole_ticks(axes.xaxis)
         axes.set(
             xlabel=_burden_words(design), ylabel=f"median cost of evasion at {round_flop(design.main_target)} FLOP"
@@ -206,6 +206,14 @@ def _burden(design: Design) -> Chart | None:
 def _burden_words(design: Design) -> str:
     own = f" or of {design.own_clusters} of your clusters" if design.own_clusters is not None else ""
     return f"covered, of {design.reference_systems} reference systems{own}"
+
+
+def _dollar_ticks(axis: Any) -> None:
+    """Ticks at 1, 2 and 5 of every decade."""
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415
+
+    log_ticks(axis, round_dollars)
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
 
 
 def _whole_ticks(axis: Any) -> None:

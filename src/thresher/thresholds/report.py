@@ -8,10 +8,10 @@ from thresher.assessment import formats
 from thresher.assessment.page import environment
 from thresher.assessment.wording import QUALITY_FLOP
 from thresher.catalog import reference_systems
-from thresher.design import wording as say
-from thresher.design.answers import Design
-from thresher.design.charts import charts
 from thresher.simulation.draws import groups
+from thresher.thresholds import wording as say
+from thresher.thresholds.answers import Design
+from thresher.thresholds.charts import charts
 
 
 def html_report(design: Design) -> str:
@@ -19,7 +19,7 @@ def html_report(design: Design) -> str:
 
     The same sweep gives the same text, byte for byte.
     """
-    return environment("thresher.design").get_template("design.html.j2").render(
+    return environment("thresher.thresholds").get_template("design.html.j2").render(
         d=design,
         regime=design.regime,
         say=say,

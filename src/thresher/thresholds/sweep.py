@@ -12,10 +12,6 @@ import numpy as np
 from thresher.assessment.assess import Burden, burden_of_reference_systems
 from thresher.assessment.uncertainty import interval
 from thresher.catalog import network
-from thresher.design.answers import CellAnswer, Design, target_costs
-from thresher.design.cells import FIGURES, Task, drawn, work_out
-from thresher.design.frontier import efficient, rivals
-from thresher.design.thresholds import Axis, Cell, amended, axes, cells, is_stricter, label, settings
 from thresher.errors import InputError
 from thresher.evasion.best_response import known_chips
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, declared_hardware
@@ -25,6 +21,10 @@ from thresher.learning.posterior import load_posterior
 from thresher.regime import ClusterRow, Regime, load_regime, read_clusters
 from thresher.simulation import default
 from thresher.simulation.draws import check_draws
+from thresher.thresholds.answers import CellAnswer, Design, target_costs
+from thresher.thresholds.cells import FIGURES, Task, drawn, work_out
+from thresher.thresholds.frontier import efficient, rivals
+from thresher.thresholds.lines import Axis, Cell, amended, axes, cells, is_stricter, label, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def design(
     regime
         A shipped regime's name, a regime file, or a loaded regime; its other clauses stay as they are.
     vary, values
-        Axes of ``design/data/design.yaml``, and the lines to try on them (None: no line); the usual ones by default.
+        Axes of ``thresholds/data/design.yaml``, and the lines to try on them (None: no line); the usual ones by default.
     targets
         Quality-adjusted FLOP that the adversary wants; the middle one orders the frontier.
     draws, seed, posterior
