@@ -17,6 +17,8 @@ import make_figures
 import numpy as np
 
 import thresher
+from thresher.assessment import confidence, wording
+from thresher.assessment.formats import dollars, percent
 from thresher.catalog import chips, networks, reference_systems
 from thresher.learning.posterior import family_table, load_posterior
 from thresher.learning.replica_model import COST_NAMES, REPLICA_NAMES
@@ -351,23 +353,20 @@ def quickstart_outcome() -> str:
 
 
 def assessment() -> str:
-    """The answer for the draft agreement, in short."""
+    """The answer for the draft agreement, in short, with what the draws say."""
     rows = []
     for answer in thresher.assess("miri-2025").answers:
-        target = plainly(f"{answer.target_flop_quality:g}")
-        if answer.plan is None:
-            rows.append((target, text(answer.why_not), "", "", "", "", ""))
-            continue
-        worst = max(answer.plan.horizon, key=lambda axis: axis.ratio)
-        nearest = answer.nearest_clause
+        found, plan = answer.uncertainty, answer.plan
+        half, most = confidence.half_and_most(found.outcomes["cost_usd"], dollars)
+        worst = max(plan.horizon, key=lambda axis: axis.ratio) if plan else None
         rows.append((
-            target, text(answer.plan.describe()), number(round(answer.plan.outcome["cost_usd"] / 1e6, 1)),
-            number(round(answer.plan.outcome["cost_chips_only_usd"] / 1e6, 1)), f"{answer.cost_ratio:.1f}",
-            f"`{nearest.id}`, {nearest.share:.0%} of its line" if nearest else "none",
-            f"{text(worst.axis)}, {number(float(f'{worst.ratio:.2g}'))} times",
+            plainly(f"{answer.target_flop_quality:g}"), f"{percent(found.reached)} of draws",
+            text(confidence.end(found.outcomes["cost_usd"].q50, dollars)), text(half), text(most),
+            text(wording.widest(answer, "Unseen over declared")), text(wording.central_figure(answer)),
+            f"{text(worst.axis)}, {number(float(f'{worst.ratio:.2g}'))} times" if worst else "",
         ))  # fmt: skip
-    header = ("quality-adjusted FLOP", "cheapest plan not covered", "cost (USD million)", "chips alone (USD million)",
-              "times the cost in the open", "nearest clause", "furthest beyond the evidence")  # fmt: skip
+    header = ("quality-adjusted FLOP", "within reach", "least cost, median", "half of the draws", "90% of the draws",
+              "times the cost in the open, 90%", "at central values alone", "furthest beyond the evidence")  # fmt: skip
     return markdown(header, rows)
 
 
