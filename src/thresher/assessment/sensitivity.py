@@ -158,7 +158,7 @@ def sobol_indices(least: Response, seed: int) -> tuple[Index, ...]:
         "bounds": [[1e-6, 1.0 - 1e-6]] * len(dimensions()),
     }
     points = sampling.sample(problem, settings()["sensitivity"]["base_samples"], calc_second_order=False, seed=seed)
-    found = analysis.analyze(problem, least(points), calc_second_order=False, seed=seed)
+    found = analysis.analyze(problem, least(points), calc_second_order=False, seed=seed + 1)  # to SALib 0 is no seed
     titles = {group.name: group.title for group in groups()}
     names = [group.name for group in groups()]
     rows = zip(names, found["S1"], found["S1_conf"], found["ST"], found["ST_conf"], strict=True)

@@ -221,8 +221,9 @@ OFTEN: Mapping[str, str] = {"Hardware of a node": "chip", "Number format": "prec
 def spread(answer: GoalAnswer, label: str, names: int = 3) -> tuple[str, ...]:
     """What the draws say of a line of the table: its middle half and middle nine tenths, or how often each name is best."""
     found = answer.uncertainty
-    if found is None or (label == "Capability reached" and answer.target_flop_quality is not None):
-        return ()
+    of_target = answer.target_flop_quality is not None
+    if found is None or label == ("Capability reached" if of_target else "Unseen over declared"):
+        return ()  # given for a target; for a budget the declared site is that of the median capability
     if label in OFTEN:
         return tuple(text for text in (confidence.chosen(found, OFTEN[label], names),) if text)
     name, words = SPREADS.get(label, ("", number))
