@@ -92,7 +92,7 @@ def _label(axes: Any, x: int, y: int, cell: CellAnswer, design: Design, shade: f
 def _along(design: Design) -> Chart | None:
     """Cost along one line, with its intervals, for every target."""
     axis = design.axes[0]
-    cells = sorted(design.cells, key=lambda cell: say.height(cell.lines[axis.name]))
+    cells = design.cells
     ends = [
         value
         for cell in cells
@@ -177,8 +177,8 @@ def _burden(design: Design) -> Chart | None:
         ):  # fmt: skip
             if one is not None:
                 axes.plot(
-                    [one.weight], [height(design.main(one))], marker, color=colour, markeredgecolor=INK, markersize=size, zorder=5,
-                    label=name, linestyle="none",
+                    [one.weight], [height(design.main(one))], marker, color=colour, markeredgecolor=INK, markersize=size,
+                    zorder=5, label=name, linestyle="none",
                 )  # fmt: skip
         axes.set_yscale("log")
         axes.set_ylim(min(finite) / 1.3, top * 1.35)

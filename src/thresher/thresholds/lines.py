@@ -120,12 +120,18 @@ def cells(varied: Sequence[Axis]) -> list[Cell]:
     ]
 
 
+def strictest_first(combinations: Sequence[Cell]) -> list[Cell]:
+    """Combinations of lines in order of their first line, then of the next."""
+    return sorted(combinations, key=lambda cell: [height(line) for line in cell.values()])
+
+
 def is_stricter(one: Cell, other: Cell) -> bool:
     """Whether every line of ``one`` is at or below that of ``other``: whatever ``one`` leaves possible, ``other`` does."""
-    return all(_height(one[name]) <= _height(other[name]) for name in one)
+    return all(height(one[name]) <= height(other[name]) for name in one)
 
 
-def _height(line: Line) -> float:
+def height(line: Line) -> float:
+    """How loose a line is; no line is the loosest."""
     return np.inf if line is None else line
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from thresher.assessment.assess import Burden, burden_of_reference_systems
 from thresher.assessment.uncertainty import interval
-from thresher.catalog import network
+from thresher.catalog import chip, network
 from thresher.errors import InputError
 from thresher.evasion.best_response import known_chips
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, declared_hardware
@@ -24,7 +24,7 @@ from thresher.simulation.draws import check_draws
 from thresher.thresholds.answers import CellAnswer, Design, target_costs
 from thresher.thresholds.cells import FIGURES, Task, drawn, work_out
 from thresher.thresholds.frontier import efficient, rivals
-from thresher.thresholds.lines import Axis, Cell, amended, axes, cells, is_stricter, label, settings
+from thresher.thresholds.lines import Axis, Cell, amended, axes, cells, is_stricter, label, settings, strictest_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +133,14 @@ def prepare_sweep(
     count = settings()["draws"] if draws is None else draws
     check_draws(count, seed)
     days, most_nodes = _limits(longest_days, node_limit)
-    candidates = known_chips(chips)
+    candidates = known_chips([chip(name).chip for name in chips] if chips else None)
     if not declared_hardware(candidates, precisions):
         raise InputError("number format", "one that a chip of the search has", ", ".join(precisions))
     which = drawn(count, seed, None if posterior is None else load_posterior(Path(posterior)))
     links = network(network_profile)
     grid = cells(varied)
     anchors = _anchors(rule, varied)
-    everything = [*grid, *(cell for cell in anchors.values() if cell not in grid)]
+    everything = strictest_first([*grid, *(cell for cell in anchors.values() if cell not in grid)])
     rules = [amended(rule, cell) for cell in everything]
     tasks = {
         label(cell): Task(

@@ -19,7 +19,7 @@ from thresher.assessment.formats import (
 )
 from thresher.evasion.space import settings as search_settings
 from thresher.thresholds.answers import CellAnswer, Design, TargetCost
-from thresher.thresholds.lines import Axis, Cell, Line, settings
+from thresher.thresholds.lines import Axis, Cell, Line, height, settings
 
 SHOWN = 24
 """Most cells that the terminal prints one by one."""
@@ -264,11 +264,6 @@ def axis_sentences(design: Design) -> list[str]:
             f"{_told(max(costs), min(costs))}."
         )
     return sentences
-
-
-def height(value: Line) -> float:
-    """How loose a line is; no line is the loosest."""
-    return math.inf if value is None else value
 
 
 def _told(high: float, low: float) -> str:
