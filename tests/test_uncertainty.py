@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from rich.console import Console
 from scipy.special import ndtri
 
+from tests.test_report import Page
 from thresher.assessment import confidence, wording
 from thresher.assessment.assess import DRAWS, assess
 from thresher.assessment.charts import charts
@@ -307,6 +308,17 @@ def test_the_page_is_the_same_each_time_and_has_the_charts_of_draws(assessed):
     assert {"chart-budget", "chart-distribution", "chart-sobol", "chart-tornado"} <= drawn.keys()
     assert all(f'id="{name}"' in page for name in drawn)
     assert all(chart.caption.endswith(".") and "nan" not in chart.svg for chart in drawn.values())
+
+
+def test_the_page_with_draws_is_accessible_and_fetches_nothing(assessed):
+    parsed = Page(html_report(assessed))
+    assert not parsed.open
+    assert {tag for tag, _ in parsed.tags}.isdisjoint({"script", "link", "img", "iframe"})
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for tag, a in parsed.tags if tag == "a" and a["href"].startswith("#")} <= set(ids)
+    assert {"sure", "forms", "drives", "change"} <= set(ids)
+    assert all("scope" in attributes for tag, attributes in parsed.tags if tag == "th")
 
 
 def test_which_conclusions_survive_every_form(found):
