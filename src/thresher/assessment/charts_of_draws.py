@@ -27,6 +27,7 @@ from thresher.assessment.svg import (
 from thresher.assessment.uncertainty import GoalUncertainty
 from thresher.evasion.space import settings
 from thresher.learning.replica_families import FAMILIES
+from thresher.simulation.draws import LAW_ROW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -224,8 +225,8 @@ def _bars(axes: Axes, found: Sensitivity) -> None:
     least, most = centre / WIDEST, centre * WIDEST
     for row, bar in enumerate(drawn):
         ends = (
-            (bar.cost_at_low_usd, _shown(bar.low_value), BLUE),
-            (bar.cost_at_high_usd, _shown(bar.high_value), ORANGE),
+            (bar.cost_at_low_usd, _shown(bar.name, bar.low_value), BLUE),
+            (bar.cost_at_high_usd, _shown(bar.name, bar.high_value), ORANGE),
         )
         dearer = max(cost for cost, _, _ in ends)
         for cost, value, colour in sorted(ends, key=lambda one: -abs(np.log(one[0] / centre))):
@@ -249,11 +250,11 @@ def _bars(axes: Axes, found: Sensitivity) -> None:
     _few_ticks(axes.xaxis, wide=bool(room > DECADES_APART))
 
 
-def _shown(value: str) -> str:
-    """A value at the end of a bar: a form by its name, a number as people write it."""
-    if value in FAMILIES or value.endswith("severe"):
-        return confidence.form(value)
-    return formats.number(float(value))
+def _shown(name: str, value: str) -> str:
+    """A value at the end of a bar: a form by its name, a row by its place, a number as people write it."""
+    if value.endswith("severe"):
+        return value.replace("severe", "of refits") if name == LAW_ROW else value
+    return confidence.form(value) if value in FAMILIES else formats.number(float(value))
 
 
 def _few_ticks(axis: Any, *, wide: bool) -> None:
