@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thresher.assessment.assess import assess
-from thresher.design.sweep import design
+from thresher.thresholds.sweep import design
 
 PUBLISHED_SEARCH_SECONDS = 0.1
 """The published calculator's search on one chip, one draw and one number format, as the project that set these goals states it."""

@@ -139,7 +139,8 @@ def test_reference_systems_are_seventeen():
 def test_measured_tables_are_typed():
     assert set(catalog.table_names()) == {
         "bandwidth_for_utilisation", "diloco_ablations", "diloco_quality", "fault_storms", "inner_step_sweeps",
-        "measured_iteration_times", "measured_utilisation", "measured_wan_rounds", "overlap_quality", "published_mfu", "real_runs",
+        "measured_iteration_times", "measured_utilisation", "measured_wan_rounds", "overlap_quality",
+        "published_mfu", "real_runs",
     }  # fmt: skip
     rows = catalog.table("measured_utilisation")
     assert len(rows) == 10

@@ -79,11 +79,8 @@ def test_a_row_of_the_posterior_is_drawn_whole():
 def test_a_row_of_the_loss_law_is_drawn_whole():
     law, worlds = loss_law_draws(), draw_worlds(64, 0)
     known = set(zip(law.E.tolist(), law.A.tolist(), law.beta.tolist(), strict=True))
-    drawn = {
-        (float(worlds.parameters["loss_law_E"][at]), float(worlds.parameters["loss_law_A"][at]), float(worlds.parameters["loss_law_beta"][at]))
-        for at in range(64)
-    }  # fmt: skip
-    assert drawn <= known
+    drawn = zip(*(worlds.parameters[f"loss_law_{name}"].tolist() for name in ("E", "A", "beta")), strict=True)
+    assert set(drawn) <= known
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -110,7 +107,18 @@ def test_quantiles_of_what_may_be_out_of_reach_are_never_between_a_number_and_no
     assert quantile_or_infinite(values, [0.25, 0.5, 0.75, 0.95]).tolist() == [1.0, 2.0, 3.0, np.inf]
 
 
-@pytest.mark.parametrize(("draws", "seed", "named"), [(0, 0, "--draws"), (-3, 0, "--draws"), (10**9, 0, "--draws"), (1.5, 0, "--draws"), (10, -1, "--seed"), (10, 2**40, "--seed"), (True, 0, "--draws")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("draws", "seed", "named"),
+    [
+        (0, 0, "--draws"),
+        (-3, 0, "--draws"),
+        (10**9, 0, "--draws"),
+        (1.5, 0, "--draws"),
+        (True, 0, "--draws"),
+        (10, -1, "--seed"),
+        (10, 2**40, "--seed"),
+    ],
+)
 def test_senseless_counts_and_seeds_are_refused_by_name(draws, seed, named):
     with pytest.raises(InputError, match=named):
         check_draws(draws, seed)

@@ -93,7 +93,7 @@ def test_more_inner_steps_never_cost_less_without_a_batch(m, n, d, batch):
 def test_eight_replicas_cost_what_others_read_off_the_same_sweep():
     """About three tenths more data at 1B parameters; Epoch AI reads 1.5 times the compute off it."""
     value = cost(8.0, 1e9, 20e9, 30.0, 0.0)
-    assert value == pytest.approx(1 + P["replica_scale"] * 7 ** P["replica_growth"], rel=1e-9)
+    assert 1.2 < value < 1.5
     n, d = 1e9, 20e9
     law = loss_law("besiroglu_2024")
     lost = worth(n, d / value, law).flop_quality / worth(n, d, law).flop_quality

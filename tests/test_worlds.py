@@ -7,7 +7,7 @@ from thresher.catalog import network
 from thresher.evasion import worlds as search_in_worlds
 from thresher.evasion.best_response import answer, prepare
 from thresher.evasion.commitment import commit
-from thresher.evasion.search import MISSED, Goal, evaluate
+from thresher.evasion.evaluation import MISSED, Goal, evaluate
 from thresher.regime import load_regime
 from thresher.simulation.draws import draw_worlds
 

@@ -15,7 +15,7 @@ from thresher.assessment.uncertainty import GoalUncertainty, propagate
 from thresher.catalog import chip, network, reference_systems
 from thresher.errors import InputError
 from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, answer, frontier, prepare
-from thresher.evasion.search import Goal
+from thresher.evasion.evaluation import Goal
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
 from thresher.learning.posterior import load_posterior
 from thresher.learning.replica_families import FAMILIES

@@ -9,9 +9,9 @@ import numpy as np
 
 from thresher.assessment.uncertainty import GoalUncertainty
 from thresher.distributions import quantile
-from thresher.evasion.search import Goal, evaluate
+from thresher.evasion.evaluation import Goal, evaluate
+from thresher.evasion.pattern import Plans
 from thresher.evasion.space import in_worlds, settings
-from thresher.evasion.worlds import Plans
 from thresher.learning.posterior import Posterior, load_posterior
 from thresher.learning.replica_families import FAMILIES
 from thresher.simulation.draws import EDGE, FAMILY, LAW_ROW, ROW, Worlds, dimensions, groups, smoothed, worlds_at
@@ -98,7 +98,7 @@ def response(uncertainty: GoalUncertainty, goal: Goal, posterior: Posterior) -> 
         costs = [_log_cost(plans, goal, worlds) for plans in pool]
         cheapest = np.empty(len(unit))
         cheapest[order] = np.min(np.concatenate(costs, axis=1), axis=1)
-        return np.minimum(cheapest, settings()["sensitivity"]["most_log10_usd"])
+        return np.asarray(np.minimum(cheapest, settings()["sensitivity"]["most_log10_usd"]))
 
     return least
 

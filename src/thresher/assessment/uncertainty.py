@@ -10,10 +10,11 @@ import numpy as np
 
 from thresher.evasion.best_response import Arena
 from thresher.evasion.commitment import Commitment, commit
+from thresher.evasion.evaluation import MISSED, Goal
 from thresher.evasion.footprint import people
-from thresher.evasion.search import MISSED, Goal
+from thresher.evasion.pattern import Plans
 from thresher.evasion.space import columns_of, settings
-from thresher.evasion.worlds import Plans, best_of_each_world, in_worlds_near_best, respond
+from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, respond
 from thresher.learning.replica_families import FAMILIES
 from thresher.simulation import default
 from thresher.simulation.draws import Worlds, of_rows, quantile_or_infinite

@@ -10,8 +10,9 @@ import numpy as np
 
 from thresher.catalog import Chip, NetworkProfile
 from thresher.errors import InputError
+from thresher.evasion.evaluation import Evaluated, Goal, evaluate_grid
 from thresher.evasion.footprint import Footprint, footprint
-from thresher.evasion.search import Best, Evaluated, Goal, best_on_grid, evaluate_grid, refine
+from thresher.evasion.search import Best, best_on_grid, refine
 from thresher.evasion.space import (
     DISTRIBUTED_MODES,
     NUMBER_FORMATS,

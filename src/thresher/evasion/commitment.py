@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from thresher.evasion.search import MISSED, Choices, Goal, evaluate
+from thresher.evasion.evaluation import MISSED, Choices, Goal, evaluate
+from thresher.evasion.pattern import Evaluator, Plans, improve
 from thresher.evasion.space import Setting, settings
-from thresher.evasion.worlds import Evaluator, Plans, improve
 
 
 @dataclass(frozen=True, slots=True)

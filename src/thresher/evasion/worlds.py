@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from thresher.evasion.search import Choices, Evaluated, Goal, evaluate, keep_in_bounds, moved_choices, moves
+from thresher.evasion.evaluation import AUTOMATIC, Choices, Evaluated, Goal, evaluate
+from thresher.evasion.pattern import Evaluator, Plans, better_of, improve, keep_in_bounds
 from thresher.evasion.space import Setting, in_worlds, settings
 from thresher.simulation.draws import of_rows
-
-Evaluator = Callable[[Setting, Choices], Mapping[str, np.ndarray]]
-"""What candidates achieve: ``search.evaluate`` in worlds, or its reduction over all of them."""
-
-AUTOMATIC = ("inner_steps", "regional_rounds")
-"""Left to the model in every world: the fewest steps that the links allow and that pay; fixed ones would not carry over."""
-ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Plans:
-    """Plans of one mode side by side: choices as columns, ``draw`` (the world of each) among them, their scores and stages."""
-
-    setting: Setting
-    choices: Choices
-    score: np.ndarray
-    stages: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.score)
-
-    def take(self, rows: np.ndarray) -> Plans:
-        """Some of the plans, in the order given."""
-        choices = {name: values[rows] for name, values in self.choices.items()}
-        return Plans(self.setting, choices, self.score[rows], self.stages[rows])
 
 
 def in_worlds_near_best(
@@ -143,62 +118,7 @@ def exchange(plans: Plans, goal: Goal, worlds: Mapping[str, Any], neighbours: Se
     choices = {name: values[source.ravel()] for name, values in plans.choices.items()}
     choices["draw"] = np.repeat(plans.choices["draw"], source.shape[1])
     choices["hardware"].reshape(source.shape)[:, len(offsets) :] = kinds
-    return _better_of(plans, choices, goal, in_each(worlds))
-
-
-def improve(plans: Plans, goal: Goal, achieved: Evaluator, effort: Mapping[str, Any], first_turn: int = 0) -> Plans:
-    """A pattern search for every plan, all evaluated together; none gets worse.
-
-    ``effort`` says how far the first step goes, how steps shrink, how many there are, and in how many combined directions;
-    ``first_turn`` numbers them on, so that later turns try other combinations.
-    """
-    step = effort["step"]
-    for turn in range(first_turn, first_turn + (effort["rounds"] if len(plans) else 0)):
-        moved = [name for name in moved_choices(plans.setting.mode) if name not in AUTOMATIC]
-        plans = _turn(plans, goal, achieved, moves(moved, step, turn, effort["directions"]))
-        step *= effort["shrink"]
-    return plans
-
-
-def _turn(plans: Plans, goal: Goal, achieved: Evaluator, factors: Mapping[str, np.ndarray]) -> Plans:
-    """The best of each plan and its neighbours."""
-    count = len(factors["params"])
-    plan, move = np.repeat(np.arange(len(plans)), count), np.tile(np.arange(count), len(plans))
-    choices = {name: values[plan] for name, values in plans.choices.items()}
-    for name, factor in factors.items():
-        choices[name] = choices[name] * factor[move]
-    return _better_of(plans, choices, goal, achieved)
-
-
-def _better_of(plans: Plans, choices: Choices, goal: Goal, achieved: Evaluator) -> Plans:
-    """The best of each plan and its candidates, each with its nodes and with those that would about meet the goal."""
-    count = len(choices["nodes"]) // len(plans)
-    keep_in_bounds(plans.setting, choices)
-    first = achieved(plans.setting, choices)
-    again = choices | {"nodes": _whole(choices["nodes"] * goal.nodes_factor(first), first["stages"])}
-    keep_in_bounds(plans.setting, again)
-    second = achieved(plans.setting, again)
-    score = np.stack([goal.score(first), goal.score(second)])
-    tries = score.min(axis=0).reshape(len(plans), count)
-    at = np.argmin(tries, axis=1) + np.arange(len(plans)) * count
-    from_second = score[1, at] < score[0, at]
-    best = tries.ravel()[at]
-    better = best < plans.score
-
-    def taken(one: np.ndarray, other: np.ndarray, old: np.ndarray) -> np.ndarray:
-        return np.where(better, np.where(from_second, other[at], one[at]), old)
-
-    return Plans(
-        plans.setting,
-        {name: taken(choices[name], again[name], old) for name, old in plans.choices.items()},
-        np.where(better, best, plans.score),
-        taken(first["stages"], second["stages"], plans.stages),
-    )
-
-
-def _whole(nodes: np.ndarray, stages: np.ndarray) -> np.ndarray:
-    """Nodes rounded up to whole pipelines: those left over only cost."""
-    return np.asarray(np.ceil(nodes / stages - ROUNDING) * stages)
+    return better_of(plans, choices, goal, in_each(worlds))
 
 
 def settle(plans: Plans, goal: Goal, worlds: Mapping[str, Any], effort: Mapping[str, Any]) -> Plans:

@@ -1,21 +1,24 @@
 """What distribution costs in learning, as data: the share of a run's tokens that a single-site run would have needed.
 
-Why data: in arXiv 2503.09799 the loss lost to replicas is a nearly constant share of the *reducible* loss at 20 tokens
-a parameter, and in arXiv 2501.18512 table 7 it shrinks as the same model sees more tokens (0.06, 0.02, 0.02 nats at 25B,
-100B and 250B). Both follow if replicas waste tokens, D_effective = D / cost, so that only the token term of the loss law
-grows. The irreducible loss and the capacity of the model are untouched.
+Why data: loss lost to distribution is lost to the run's tokens, D_effective = D / cost, so that the irreducible loss and the
+capacity of the model are untouched. What replicas lose by drifting apart is given in nats by ``replica_families`` and counted
+here as the tokens that would lose as much.
 
 Each function returns the *cost*: tokens needed over tokens that a single site with a small batch would need; 1 is free.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from thresher.arrays import Array, logarithm, namespace
 
 LEAST_COST = 1e-12
 """A cost of drift below this is none: it only keeps a quotient finite."""
+LEAST_DRIFT = 0.05
+"""A drift below this, of two or three inner steps, is taken as this where the best interval is sought."""
+SUBSTITUTIONS = 3
 LARGEST_LOG_COST = 60.0
 """Costs are cut at e^60: such a run learns nothing, and larger numbers overflow."""
 
@@ -35,19 +38,30 @@ def best_inner_steps(
     batch_cost: Array,
     extra_replicas: Array,
     drift_cost_at_reference: Array,
+    drift_cost_at_half: Array,
     inner_step_scale: Array,
     inner_step_reference: Array,
 ) -> Array:
-    """The inner steps at which replicas cost least: the root of H^2 = b M_crit L (H0 + H - 1), L = ln(1 + 29 / H0).
+    """The inner steps at which replicas cost least: the minimum over H of b (M - 1) / H + c h(H)^p, at least 1.
 
-    Fewer waste the replicas on a batch above the critical one, more let them drift. ``batch_cost`` is b; M_crit, the further
-    replicas that would double the data needed, is (M - 1) over what they cost at the reference interval, so that the root is
-    exact where that cost is linear in replicas and drift (the family ``data_efficiency``) and near it elsewhere. At least 1.
+    Fewer waste the replicas on a batch above the critical one, more let them drift. ``batch_cost`` is b, h(H) the drift of
+    ``replica_families``; c and p are read off what drift costs at the reference interval (h = 1) and at half its drift, so that
+    the answer is exact where that cost is a power of the drift (the family ``data_efficiency``: p = 1) and near it elsewhere.
+    The root of H^2 = b (M - 1) L (H0 + H - 1) / (c p h^(p - 1)), L = ln(1 + 29 / H0), by a few turns of substitution.
     """
     xp: Any = namespace(batch_cost, extra_replicas)
-    critical = extra_replicas / xp.maximum(drift_cost_at_reference, LEAST_COST + 0.0 * extra_replicas)
-    scaled = batch_cost * critical * logarithm(1.0 + (inner_step_reference - 1.0) / inner_step_scale)
-    steps = 0.5 * (scaled + xp.sqrt(scaled * scaled + 4.0 * scaled * (inner_step_scale - 1.0)))
+    least = LEAST_COST + 0.0 * extra_replicas
+    at_one, at_half = xp.maximum(drift_cost_at_reference, least), xp.maximum(drift_cost_at_half, least)
+    exponent = xp.maximum(xp.log(at_one / at_half) / math.log(2.0), xp.ones_like(least))
+    at_reference = logarithm(1.0 + (inner_step_reference - 1.0) / inner_step_scale)
+    steepness = at_one * exponent
+    steps = xp.ones_like(least)
+    for _ in range(SUBSTITUTIONS):
+        scaled = batch_cost * extra_replicas * at_reference / steepness
+        steps = 0.5 * (scaled + xp.sqrt(scaled * scaled + 4.0 * scaled * (inner_step_scale - 1.0)))
+        steps = xp.maximum(steps, 1.0 + least)
+        drifted = xp.log(1.0 + (steps - 1.0) / inner_step_scale) / at_reference
+        steepness = at_one * exponent * xp.exp((exponent - 1.0) * xp.log(xp.maximum(drifted, LEAST_DRIFT + least)))
     return xp.maximum(xp.floor(steps), xp.ones_like(steps))
 
 

@@ -194,13 +194,16 @@ def _gentlest_interval(xp: Any, c: Columns, p: Parameters, members: Array, step:
     """
     unstalled = 86400.0 * c["duration_days"] / step * c["local_batch_tokens"] * members
     tokens = xp.where(xp.isnan(c["tokens"]), unstalled, c["tokens"])
-    at_reference = replica_costs.drift_data_cost(
-        c, p, law, tokens=tokens, replicas=members, drift=xp.ones_like(members)
+    one = xp.ones_like(members)
+    at_one, at_half = (
+        replica_costs.drift_data_cost(c, p, law, tokens=tokens, replicas=members, drift=share * one) - 1.0
+        for share in (1.0, 0.5)
     )
     return best_inner_steps(
         batch_cost=replica_costs.batch(c, p, tokens),
         extra_replicas=members - 1.0,
-        drift_cost_at_reference=at_reference - 1.0,
+        drift_cost_at_reference=at_one,
+        drift_cost_at_half=at_half,
         inner_step_scale=p["inner_step_scale"],
         inner_step_reference=p["inner_step_reference"],
     )

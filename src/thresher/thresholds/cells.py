@@ -11,9 +11,10 @@ import numpy as np
 
 from thresher.catalog import NetworkProfile
 from thresher.evasion.best_response import unseen_settings
-from thresher.evasion.search import MISSED, Evaluated, Goal, evaluate_grid
+from thresher.evasion.evaluation import MISSED, Evaluated, Goal, evaluate_grid
+from thresher.evasion.pattern import Plans
 from thresher.evasion.space import usable_chips
-from thresher.evasion.worlds import Plans, best_of_each_world, in_worlds_near_best, respond
+from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, respond
 from thresher.learning.posterior import Posterior, load_posterior
 from thresher.regime import Regime
 from thresher.simulation import default
