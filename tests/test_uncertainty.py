@@ -26,7 +26,7 @@ from thresher.catalog import network
 from thresher.cli import main
 from thresher.evasion.best_response import prepare
 from thresher.evasion.commitment import commit
-from thresher.evasion.search import Goal
+from thresher.evasion.evaluation import Goal
 from thresher.evasion.space import settings
 from thresher.learning.posterior import load_posterior
 from thresher.regime import load_regime
@@ -348,7 +348,8 @@ def test_which_conclusions_survive_every_form(found):
     assert "Only one form" in confidence.survival(with_forms())
 
 
-def test_a_budget_gets_an_interval_of_capability():
+def test_a_budget_gets_an_interval_of_capability(monkeypatch):
+    monkeypatch.setitem(settings()["sensitivity"], "base_samples", 16)
     both = assess("miri-2025", chips=["MI355X"], targets=(1e23,), budgets=(5e7,), draws=8)
     assert "Capability reached" in printed(both)
     assert "chart-budget" in html_report(both)
@@ -403,6 +404,7 @@ def test_the_result_file_is_compact_and_plain(assessed, hopeless):
 
 def test_the_command_takes_a_posterior_of_one_form(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(settings()["sensitivity"], "base_samples", 16)
     text = files("thresher.learning").joinpath("data", "replica_posterior.csv").read_text("utf-8")
     rows = [row for row in csv.reader(io.StringIO(text)) if row[0] in ("family", "power")]
     (tmp_path / "power.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
