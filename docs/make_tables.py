@@ -18,14 +18,18 @@ import numpy as np
 
 import thresher
 from thresher.assessment import confidence, wording
-from thresher.assessment.formats import dollars, percent
+from thresher.assessment.formats import dollars, percent, times
+from thresher.assessment.uncertainty import Interval
 from thresher.catalog import chips, networks, reference_systems
+from thresher.evasion.published_tables import ThresholdRow, published_threshold_tables
 from thresher.learning.posterior import family_table, load_posterior
 from thresher.learning.replica_model import COST_NAMES, REPLICA_NAMES
 from thresher.regime import ClusterClause, RunClause, load_regime, regime_schema_markdown, regimes
 from thresher.simulation import default
 from thresher.simulation.plans import plan_fields
 from thresher.sources import Quantity, parse_quantities, read_yaml
+from thresher.thresholds import wording as design_words
+from thresher.thresholds.answers import Design
 
 DOCS = Path(__file__).parent
 PACKAGE = Path(thresher.__file__).parent
@@ -430,6 +434,108 @@ def replica_extrapolation() -> str:
     return markdown(("size", "family", *(f"{count:.0f} replicas" for count in replicas)), rows)
 
 
+def published_tables() -> str:
+    """The study's two threshold tables, searched anew: nodes, mode and price of the chips for each target."""
+    lines: dict[tuple[Any, ...], dict[float, str]] = {}
+    for row in published_threshold_tables():
+        memory = "none" if row.threshold_memory_gb is None else number(row.threshold_memory_gb)
+        key = (
+            row.table, number(row.threshold_h100e), memory, f"{row.node_chips} `{row.chip}` ({row.precision})",
+            number(round(row.largest_params_b)),
+        )  # fmt: skip
+        found = "out of reach"
+        if row.nodes is not None and row.chips_only_usd is not None:
+            found = f"{number(row.nodes)} {row.mode}, {number(round(row.chips_only_usd / 1e6, 1))}"
+        lines.setdefault(key, {})[row.target_flop_quality] = found
+    targets = sorted({target for found in lines.values() for target in found})
+    header = ("table", "H100-equivalents", "memory (GB)", "largest unseen node", "largest model on it (1e9)",
+              *(f"{plainly(f'{target:g}')}: nodes, USD million" for target in targets))  # fmt: skip
+    return markdown(header, [(*key, *(found[target] for target in targets)) for key, found in lines.items()])
+
+
+STUDIED_TARGET, STUDIED_CHIP = 1e25, "A100-SXM-80GB"
+SWEPT_DRAWS = 48
+QUOTED = ((8.0, None), (1.0, None), (16.0, 1280.0), (16.0, 256.0))
+"""The lines of the study's tables whose difference is put into words: H100-equivalents and GB."""
+
+
+@cache
+def swept(*chips_used: str) -> Design:
+    """The study's lines of both tables, swept with the model `default`."""
+    rows = published_threshold_tables()
+    compute = sorted({row.threshold_h100e for row in rows})
+    memory = sorted({row.threshold_memory_gb for row in rows if row.threshold_memory_gb is not None})
+    return thresher.design(
+        "miri-2025", vary=["compute", "memory"], values={"compute": compute, "memory": [*memory, None]},
+        targets=[STUDIED_TARGET], draws=SWEPT_DRAWS, chips=chips_used or None,
+    )  # fmt: skip
+
+
+def published_beside_default() -> list[tuple[ThresholdRow, Interval, Interval]]:
+    """Each row of the study's tables on its first chip, with the cost that `default` finds on that chip and on any."""
+
+    def cost(found: Design, row: ThresholdRow) -> Interval:
+        wanted = {"compute": row.threshold_h100e, "memory": row.threshold_memory_gb}
+        return next(found.main(cell).cost_usd for cell in found.cells if cell.lines == wanted)
+
+    rows = [row for row in published_threshold_tables() if row.target_flop_quality == STUDIED_TARGET]
+    first = [row for row in rows if row.chip == rows[0].chip]
+    return [(row, cost(swept(STUDIED_CHIP), row), cost(swept(), row)) for row in first]
+
+
+def design_default() -> str:
+    """The study's tables beside what `default` says of the same lines, and where they disagree."""
+    found = published_beside_default()
+    start = {row.table: (row, alone, free) for row, alone, free in reversed(found)}
+    rows = []
+    for row, alone, free in found:
+        base, base_alone, base_free = start[row.table]
+        rows.append((
+            row.table, number(row.threshold_h100e), number(row.threshold_memory_gb) or "none",
+            f"{text(dollars(row.chips_only_usd))} ({times(row.chips_only_usd / base.chips_only_usd)})"
+            if row.chips_only_usd else "out of reach",
+            *(f"{text(confidence.median_and_most(cost, dollars))}, {times(cost.q50 / first.q50)}"
+              for cost, first in ((alone, base_alone), (free, base_free))),
+        ))  # fmt: skip
+    header = ("table", "H100-equivalents", "memory (GB)", "`published`, A100s: chips alone", f"`default`, `{STUDIED_CHIP}` alone",
+              "`default`, any chip")  # fmt: skip
+    sentences = [
+        _disagreement(row, alone, free, start[row.table])
+        for row, alone, free in found
+        if (row.threshold_h100e, row.threshold_memory_gb) in QUOTED
+    ]
+    return markdown(header, rows) + "\n" + "".join(f"- {sentence}\n" for sentence in sentences)
+
+
+def _disagreement(
+    row: ThresholdRow, alone: Interval, free: Interval, start: tuple[ThresholdRow, Interval, Interval]
+) -> str:
+    base, base_alone, base_free = start
+    unit, line = ("GB", row.threshold_memory_gb) if row.table == "memory" else ("H100-equivalent", row.threshold_h100e)
+    named = f"{number(line)} {unit}" + ("s" if row.table == "compute" and line != 1 else "")
+    if not (row.chips_only_usd and base.chips_only_usd):
+        return f"At {named} the published calculator finds nothing."
+
+    def change(before: float, after: float) -> str:
+        if before == after:
+            return f"stays at {text(dollars(after))}"
+        return f"goes from {text(dollars(before))} to {text(dollars(after))}, {times(after / before)}"
+
+    return (
+        f"At {named}, {plainly(f'{STUDIED_TARGET:g}')} on A100s {change(base.chips_only_usd, row.chips_only_usd)}, in"
+        f" `published`. In `default` the median {change(base_alone.q50, alone.q50)}, on the same chips, and"
+        f" {change(base_free.q50, free.q50)}, where the adversary may buy others."
+    )
+
+
+def design_frontier() -> str:
+    """What the same sweep says of the frontier, the amendment and the steps that lines force."""
+    return "".join(
+        f"**{title}.**\n\n" + "".join(f"- {text(sentence)}\n" for sentence in sentences) + "\n"
+        for title, sentences in design_words.paragraphs(swept())
+    )
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "plan_fields": plan_table,
     "regime_schema": regime_schema,
@@ -452,6 +558,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "replica_extrapolation": replica_extrapolation,
     "quickstart_outcome": quickstart_outcome,
     "assessment": assessment,
+    "published_tables": published_tables,
+    "design_default": design_default,
+    "design_frontier": design_frontier,
 }
 
 

@@ -49,7 +49,9 @@ def line(value: Line) -> str:
 
 def line_with_unit(axis: Axis, value: Line) -> str:
     """A line in words: 16 H100-equivalents, 256 H100-equivalents per owner, no line on accelerator memory of a site."""
-    return f"no line on {axis.title}" if value is None else f"{line(value)} {axis.unit}{PER[axis.over]}"
+    if value is None:
+        return f"no line on {axis.title}"
+    return f"{line(value)} {axis.unit.removesuffix('s') if value == 1 else axis.unit}{PER[axis.over]}"
 
 
 def lines(design: Design, cell: Cell) -> str:
@@ -175,12 +177,17 @@ def frontier_sentences(design: Design) -> list[str]:
     """The frontier, burden by burden."""
     start = f"What costs evasion most at {goal(design.main_target)}, burden by burden (median over {many(design.draws, 'draw')}):"
     sentences = [start]
+    before = 0.0
     for step in design.steps:
         alike = [cell for cell in design.cells if cell.efficient and cell.weight == step.weight and cell is not step]
         others = f" ({many(len(alike), 'other')} as good within the search's {tolerance()})" if alike else ""
+        here = design.main(step).cost_usd.q50
+        told = here > before * (1.0 + settings()["tolerance"])
+        lighter = "" if told else "; no dearer than what is lighter, as far as the search can tell"
         sentences.append(
-            f"{lines(design, step.lines)}: {cost(design.main(step).cost_usd.q50)}, covering {burden(design, step)}{others}."
+            f"{lines(design, step.lines)}: {cost(here)}, covering {burden(design, step)}{others}{lighter}."
         )
+        before = max(before, here)
     return [" ".join(sentences)] if len(design.steps) == 1 else sentences
 
 
