@@ -90,20 +90,18 @@ def test_no_result_depends_on_the_number_of_threads():
 
 def test_threads_are_limited_within_and_only_there(monkeypatch):
     asked = []
-    pool = sweep_tasks.evaluate_in_blocks.__globals__["ThreadPoolExecutor"]
+    pool = sweep_tasks.evaluate_in_blocks.__globals__["_pool"]
     monkeypatch.setitem(
-        sweep_tasks.evaluate_in_blocks.__globals__,
-        "ThreadPoolExecutor",
-        lambda count: asked.append(count) or pool(count),
+        sweep_tasks.evaluate_in_blocks.__globals__, "_pool", lambda count: asked.append(count) or pool(count)
     )
     monkeypatch.setitem(sweep_tasks.evaluate_in_blocks.__globals__, "usable_processors", lambda: 2)
-    with use_threads(5):
+    with use_threads(3):
         sweep_tasks.blocks(1)
         other = threading.Thread(target=sweep_tasks.blocks, args=(1,))
         other.start()
         other.join()
     sweep_tasks.blocks(1)
-    assert asked == [5, 2, 2]
+    assert asked == [3, 2, 2]
 
 
 def test_a_killed_process_loses_no_result(elsewhere, tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ _NUMPY = array_namespace(np.empty(0))
 BLOCK_ROWS = 12288
 """Rows per block: some thirty float64 temporaries stay in a core's cache, and each below the size (128 KiB) at which
 allocators go to the operating system for memory."""
+LEAST_BLOCK_ROWS = 2048
+"""Rows from which two blocks on two threads are quicker than one: below, what each call costs outweighs them."""
 
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
@@ -28,7 +31,9 @@ _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 def namespace(*values: Array) -> Any:
     """The array-API namespace of the first arrays among ``values``; NumPy's when all are Python numbers."""
     arrays = [value for value in values if hasattr(value, "shape")]
-    if all(type(value) is np.ndarray for value in arrays):  # the same answer as below, a hundred thousand times a search
+    if all(
+        type(value) is np.ndarray for value in arrays
+    ):  # the same answer as below, a hundred thousand times a search
         return _NUMPY if arrays else np
     return array_namespace(*arrays)
 
@@ -70,30 +75,34 @@ def evaluate_in_blocks(
     workers
         Threads; by default those that `use_threads` allows, or else the processors this process may use.
     """
-    starts = range(0, rows, BLOCK_ROWS)
-    out: dict[str, np.ndarray] = {}
+    size = block_size(rows)
 
-    def run(start: int) -> None:
-        part = slice(start, min(start + BLOCK_ROWS, rows))
+    def run(start: int) -> Mapping[str, Array]:
+        part = slice(start, min(start + size, rows))
         block = {
             name: value[part] if isinstance(value, np.ndarray) and value.shape[:1] == (rows,) else value
             for name, value in columns.items()
         }
         with np.errstate(all="ignore"):  # rows that cannot run divide by zero; they are marked, not warned of
-            results = function(block)
-        for name, value in results.items():
-            if name not in out:
-                out.setdefault(name, np.empty(rows, dtype=np.asarray(value).dtype))
-            out[name][part] = value
+            return function(block)
 
-    if rows:
-        run(0)
-    pool = ThreadPoolExecutor(workers or _threads.get() or usable_processors())
-    try:
-        list(pool.map(run, starts[1:]))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return out
+    starts = range(0, rows, size)
+    threads = min(len(starts), workers or _threads.get() or usable_processors())
+    blocks = list((_pool(threads).map if threads > 1 else map)(run, starts))
+    return {name: np.concatenate([np.asarray(block[name]) for block in blocks]) for name in (blocks or [{}])[0]}
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: to start them anew costs as much as a small block."""
+    return ThreadPoolExecutor(threads)
+
+
+def block_size(rows: int) -> int:
+    """Rows of a block: at most ``BLOCK_ROWS``, an even number of blocks of about one size, whatever the number of threads."""
+    if rows < 2 * LEAST_BLOCK_ROWS:
+        return max(rows, 1)
+    return -(-rows // (2 * -(-rows // (2 * BLOCK_ROWS))))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -224,53 +224,61 @@ def flips(least: Response, forms: Mapping[str, np.ndarray]) -> list[Flip]:
     surface cost = budget is found by the iteration of Hasofer and Lind (1974) and Rackwitz and Fiessler (1978), with gradients
     by differences; it is a first-order answer on a landscape with corners, checked by evaluating it.
     """
-    line = float(np.log10(settings()["verdict_budget"]))
-    return [_nearest(least, name, point, line) for name, point in forms.items()]
+    s, excess = settings()["sensitivity"], _excess(least, list(forms.values()))
+    free, width = len(_free()), s["difference"]
+    z = [np.zeros(free) for _ in forms]
+    moved = [np.eye(free) for _ in forms]  # the directions looked along: all at first, then those that matter
+    start = [float(values[0]) for values in excess([one[None] for one in z])]
+    found: list[list[tuple[float, np.ndarray]]] = [[] for _ in forms]
+    for _ in range(s["flip_turns"]):
+        around = excess(
+            [np.concatenate([x + width * m, x - width * m, x[None]]) for x, m in zip(z, moved, strict=True)]
+        )
+        for form, values in enumerate(around):
+            count = len(moved[form])
+            along = (values[:count] - values[count:-1]) / (2.0 * width)
+            slope = along @ moved[form]
+            if np.any(slope):
+                step = (slope @ z[form] - values[-1]) / (slope @ slope) * slope
+                z[form] = step * min(1.0, s["farthest"] / max(float(np.linalg.norm(step)), EDGE))
+            moved[form] = moved[form][np.argsort(-np.abs(along), kind="stable")[: s["directions"]]]
+        paths = [np.linspace(0.0, 1.5, WAYPOINTS + 1)[1:, None] * x for x in z]
+        for form, values in enumerate(excess(paths)):
+            flipped = np.flatnonzero((values <= 0) != (start[form] <= 0))
+            found[form] += [(float(np.linalg.norm(paths[form][at])), paths[form][at]) for at in flipped[:1]]
+    return [_flip(name, *pair) for name, pair in zip(forms, zip(start, found, strict=True), strict=True)]
 
 
-def _nearest(least: Response, family: str, at: np.ndarray, line: float) -> Flip:
+def _free() -> np.ndarray:
+    """The dimensions that a flip may move: all but the form of the penalty."""
+    return np.flatnonzero(np.asarray(dimensions()) != FAMILY)
+
+
+def _excess(least: Response, forms: Sequence[np.ndarray]) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """Log cost over the verdict's budget at points z of every form, all worked out together."""
     from scipy.special import ndtr  # noqa: PLC0415
 
-    s = settings()["sensitivity"]
-    free = np.flatnonzero(np.asarray(dimensions()) != FAMILY)
+    line, free = float(np.log10(settings()["verdict_budget"])), _free()
 
-    def excess(z: np.ndarray) -> np.ndarray:
-        unit = np.tile(at, (len(z), 1))
-        unit[:, free] = np.clip(ndtr(z), EDGE, 1.0 - EDGE)
-        return least(unit) - line
+    def excess(points: Sequence[np.ndarray]) -> list[np.ndarray]:
+        unit = np.concatenate([np.tile(at, (len(z), 1)) for at, z in zip(forms, points, strict=True)])
+        unit[:, free] = np.clip(ndtr(np.concatenate(points)), EDGE, 1.0 - EDGE)
+        return np.split(least(unit) - line, np.cumsum([len(z) for z in points])[:-1])
 
-    z, width = np.zeros(len(free)), s["difference"]
-    moved = np.eye(len(free))  # the directions looked along: all at first, then those that matter
-    start = float(excess(z[None])[0])
-    found: list[tuple[float, np.ndarray]] = []
-    for _ in range(s["flip_turns"]):
-        around = excess(np.concatenate([z + width * moved, z - width * moved, z[None]]))
-        along, here = (around[: len(moved)] - around[len(moved) : -1]) / (2.0 * width), around[-1]
-        slope = along @ moved
-        if not np.any(slope):
-            break
-        step = (slope @ z - here) / (slope @ slope) * slope
-        z = step * min(1.0, s["farthest"] / np.linalg.norm(step))
-        found += _crossing(excess, z, start)
-        moved = moved[np.argsort(-np.abs(along), kind="stable")[: s["directions"]]]
+    return excess
+
+
+def _flip(family: str, start: float, found: Sequence[tuple[float, np.ndarray]]) -> Flip:
+    """The nearest of the flips found, and what it takes: the parameters that move the most."""
+    from scipy.special import ndtr  # noqa: PLC0415
+
     if not found:
         return Flip(family, start <= 0, None, ())
     distance, z = min(found, key=lambda crossing: crossing[0])
-    largest = np.argsort(-np.abs(z), kind="stable")[: s["shifts"]]
-    names = np.asarray(dimensions())[free]
-    return Flip(
-        family, start <= 0, distance,
-        tuple(
-            Shift(str(names[i]), _value(names[i], float(ndtr(z[i]))), float(ndtr(z[i])), _value(names[i], 0.5))
-            for i in largest
-        ),
-    )  # fmt: skip
-
-
-def _crossing(
-    excess: Callable[[np.ndarray], np.ndarray], z: np.ndarray, start: float
-) -> list[tuple[float, np.ndarray]]:
-    """How far away, and where, the verdict first flips along a direction; nothing if it does not within half as far again."""
-    reach = np.linspace(0.0, 1.5, WAYPOINTS + 1)[1:, None] * z
-    flipped = np.flatnonzero((excess(reach) <= 0) != (start <= 0))
-    return [(float(np.linalg.norm(reach[at])), reach[at]) for at in flipped[:1]]
+    names, quantiles = np.asarray(dimensions())[_free()], ndtr(z)
+    largest = np.argsort(-np.abs(z), kind="stable")[: settings()["sensitivity"]["shifts"]]
+    shifts = (
+        Shift(str(names[i]), _value(names[i], float(quantiles[i])), float(quantiles[i]), _value(names[i], 0.5))
+        for i in largest
+    )
+    return Flip(family, start <= 0, distance, tuple(shifts))

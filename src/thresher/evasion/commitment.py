@@ -63,20 +63,19 @@ def commit(
     """
     s = settings()["commitment"]
     some = np.unique(np.linspace(0, draws - 1, min(draws, s["draws"])).astype(int))
-    best: Plans | None = None
+    achieved = over_all(goal, worlds, some, confidence)
+    starts = []
     for plans in found:
-        if not len(plans):
-            continue
-        ranked = np.argsort(plans.score, kind="stable")
-        given = plans.take(ranked[np.unique(np.linspace(0, len(plans) - 1, s["candidates"]).astype(int))])
-        achieved = over_all(goal, worlds, some, confidence)
-        judged = _judged(given, goal, achieved, np.asarray(s["node_ladder"]))
-        starts = judged.take(np.argsort(judged.score, kind="stable")[: s["starts"]])
-        improved = improve(starts, goal, achieved, s["improving"])
-        top = improved.take(np.argsort(improved.score, kind="stable")[:1])
-        if best is None or top.score[0] < best.score[0]:
-            best = top
-    return None if best is None else _with_enough_nodes(best, goal, worlds, draws, confidence)
+        if len(plans):
+            ranked = np.argsort(plans.score, kind="stable")
+            given = plans.take(ranked[np.unique(np.linspace(0, len(plans) - 1, s["candidates"]).astype(int))])
+            judged = _judged(given, goal, achieved, np.asarray(s["node_ladder"]))
+            starts += [judged.take(np.asarray([row])) for row in np.argsort(judged.score, kind="stable")[: s["starts"]]]
+    starts.sort(key=lambda plan: float(plan.score[0]))
+    improved = [improve(plan, goal, achieved, s["improving"]) for plan in starts[: s["starts"]]]
+    if not improved:
+        return None
+    return _with_enough_nodes(min(improved, key=lambda plan: float(plan.score[0])), goal, worlds, draws, confidence)
 
 
 def _judged(plans: Plans, goal: Goal, achieved: Evaluator, ladder: np.ndarray) -> Plans:
