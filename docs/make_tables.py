@@ -208,13 +208,13 @@ def learning_formulas() -> str:
     f = figures()
     r = f["inner_step_reference"]
     return _fenced(
-        "replicas and batch   1 + b + (M - 1) k,   b = local batch / critical batch\n"
-        "                     k = b / H + h(H) / M_crit(C)\n"
+        "replicas and batch   1 + b + (M - 1) b / H + (cost of drift - 1),   b = local batch / critical batch\n"
+        "cost of drift        ((T + x) / T)^(1 / beta),   T the law's token term B / D^beta, x the nats that drift adds:\n"
+        f"                     {f['replica_scale']} (N / 1e9)^-({f['replica_size_exponent']}) (D / 2e10)^-{f['replica_token_exponent']}"
+        f" h(H) (M - 1)^{f['replica_growth']} (the family `additive`, at the centre)\n"
         f"                     h(H) = ln(1 + (H - 1)/{f['inner_step_scale']}) / ln(1 + ({r} - 1)/{f['inner_step_scale']})\n"
-        f"                     M_crit(C) = {f['critical_replicas']} (6 N D / {f['critical_replicas_reference_flop']})"
-        f"^{f['critical_replicas_compute_exponent']}\n"
         f"critical batch       {f['critical_batch_tokens_at_1e12']} x (tokens / 1e12)^{f['critical_batch_exponent']}\n"
-        "two tiers            1 + b + (M - G) k(inner) + (G - 1) k(outer)\n"
+        "two tiers            1 / H and h(H) are means: M - G of the M - 1 further replicas differ within groups, G - 1 between\n"
         "compression          1 + (b0 / bits)^2 - (b0 / bits uncompressed)^2,   bits of a parameter's update,\n"
         f"                     b0 = {f['information_bits_with_feedback']} with error feedback,"
         f" {f['information_bits_without_feedback']} without\n"

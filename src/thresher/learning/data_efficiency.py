@@ -16,11 +16,11 @@ from thresher.arrays import Array, logarithm, namespace
 
 LEAST_COST = 1e-12
 """A cost of drift below this is none: it only keeps a quotient finite."""
-LEAST_DRIFT = 0.05
-"""A drift below this, of two or three inner steps, is taken as this where the best interval is sought."""
+LEAST_DRIFT = 0.01
+"""A drift below this, of a step or so, is taken as this where the best interval is sought."""
 SUBSTITUTIONS = 3
-LARGEST_LOG_COST = 60.0
-"""Costs are cut at e^60: such a run learns nothing, and larger numbers overflow."""
+LARGEST_LOG_COST = 32.0
+"""Costs are cut at e^32: such a run learns nothing, and larger numbers overflow."""
 
 
 def critical_batch_tokens(tokens: Array, *, at_1e12: Array, exponent: Array) -> Array:

@@ -15,8 +15,8 @@ from typing import Any
 from thresher.arrays import Array, logarithm, namespace
 
 REFERENCE_PARAMS = 1e9
-REFERENCE_TOKENS = 2e10
-LARGEST_EXPONENT = 60.0
+REFERENCE_TOKENS = 20 * 1e9
+LARGEST_EXPONENT = 32.0
 """Exponents are cut here: such a run learns nothing, and larger ones overflow."""
 
 
@@ -137,8 +137,8 @@ def replica_loss(
 
 def _to_power(xp: Any, extra_replicas: Array, growth: Array) -> Array:
     """(M - 1)^g, and 0 for M = 1."""
-    tiny = 1e-300
-    return xp.where(extra_replicas > 0, xp.exp(growth * xp.log(extra_replicas + tiny)), 0.0 * extra_replicas)
+    some = extra_replicas > 0
+    return xp.where(some, xp.exp(growth * xp.log(xp.where(some, extra_replicas, 1.0))), 0.0 * extra_replicas)
 
 
 def _cut(xp: Any, exponent: Array) -> Array:
