@@ -28,7 +28,7 @@ def worlds():
 
 @pytest.fixture(scope="module")
 def found(arena, worlds):
-    grids = [search_in_worlds.in_worlds_near_best(grid, GOAL, worlds.parameters) for grid in arena.unseen]
+    grids = [search_in_worlds.in_worlds_near_best(grid, [GOAL], worlds.parameters) for grid in arena.unseen]
     return search_in_worlds.respond(grids, GOAL, worlds.parameters, DRAWS)
 
 
@@ -62,7 +62,7 @@ def test_found_plans_do_in_their_world_what_is_claimed(worlds, found):
 def test_the_numbers_do_not_depend_on_threads(arena, worlds):
     from thresher.arrays import use_threads
 
-    grids = [search_in_worlds.in_worlds_near_best(grid, GOAL, worlds.parameters) for grid in arena.unseen[:1]]
+    grids = [search_in_worlds.in_worlds_near_best(grid, [GOAL], worlds.parameters) for grid in arena.unseen[:1]]
     scores = []
     for threads in (1, 2):
         with use_threads(threads):
@@ -74,7 +74,7 @@ def test_the_numbers_do_not_depend_on_threads(arena, worlds):
 def test_a_looser_goal_never_costs_more_in_any_world(arena, worlds):
     def cost(target):
         goal = Goal(target_flop_quality=target)
-        grids = [search_in_worlds.in_worlds_near_best(grid, goal, worlds.parameters) for grid in arena.unseen]
+        grids = [search_in_worlds.in_worlds_near_best(grid, [goal], worlds.parameters) for grid in arena.unseen]
         found = search_in_worlds.respond(grids, goal, worlds.parameters, DRAWS)
         return search_in_worlds.best_of_each_world(found, DRAWS)[1]
 
@@ -97,7 +97,7 @@ def test_the_committed_plan_meets_its_goal_as_often_as_it_says_and_costs_more_th
 
 def test_a_committed_budget_is_kept_as_often_as_asked(arena, worlds):
     goal = Goal(budget_usd=5e7)
-    grids = [search_in_worlds.in_worlds_near_best(grid, goal, worlds.parameters) for grid in arena.unseen]
+    grids = [search_in_worlds.in_worlds_near_best(grid, [goal], worlds.parameters) for grid in arena.unseen]
     found = search_in_worlds.respond(grids, goal, worlds.parameters, DRAWS)
     plan = commit(found, goal, worlds.parameters, DRAWS, 0.8)
     assert plan is not None
@@ -106,7 +106,7 @@ def test_a_committed_budget_is_kept_as_often_as_asked(arena, worlds):
 
 def test_a_goal_no_world_can_meet_is_missed_in_all(arena, worlds):
     goal = Goal(target_flop_quality=1e29)
-    grids = [search_in_worlds.in_worlds_near_best(grid, goal, worlds.parameters) for grid in arena.unseen]
+    grids = [search_in_worlds.in_worlds_near_best(grid, [goal], worlds.parameters) for grid in arena.unseen]
     found = search_in_worlds.respond(grids, goal, worlds.parameters, DRAWS)
     assert (search_in_worlds.best_of_each_world(found, DRAWS)[1] >= MISSED).all()
     assert commit(found, goal, worlds.parameters, DRAWS, 0.5) is None

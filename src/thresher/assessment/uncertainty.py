@@ -99,7 +99,7 @@ def propagate(
     """
     p, draws = worlds.parameters, len(worlds)
     progress("planning anew in every draw")
-    found = respond([in_worlds_near_best(grid, goal, p) for grid in arena.unseen], goal, p, draws)
+    found = respond([in_worlds_near_best(grid, [goal], p) for grid in arena.unseen], goal, p, draws)
     which, score = best_of_each_world(found, draws)
     met = score < MISSED
     figures = _figures(found, which, met, p)
@@ -161,7 +161,7 @@ def _declared_cost(arena: Arena, goal: Goal, quality: np.ndarray, met: np.ndarra
         return np.full(len(worlds), np.nan)
     open_goal = Goal(target_flop_quality=target, chips_only=goal.chips_only)
     effort = settings()["worlds"] | settings()["declared_worlds"]  # a smaller and smoother search: one site, nothing to split
-    grid = in_worlds_near_best(arena.declared, open_goal, worlds.parameters, effort)
+    grid = in_worlds_near_best(arena.declared, [open_goal], worlds.parameters, effort)
     found = respond([grid], open_goal, worlds.parameters, len(worlds), effort)
     which, score = best_of_each_world(found, len(worlds))
     return np.where(score < MISSED, _figures(found, which, score < MISSED, worlds.parameters)["cost_usd"], np.inf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,10 +41,10 @@ class Goal:
         those that cannot run score infinity.
         """
         cost = values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
-        quality = values["flop_quality"]
-        if self.target_flop_quality is not None:
-            missed = MISSED * (2.0 - quality / self.target_flop_quality)
-            score = np.where(quality >= self.target_flop_quality, cost, missed)
+        quality, target = values["flop_quality"], self.target(values)
+        if target is not None:
+            missed = MISSED * (2.0 - quality / target)
+            score = np.where(quality >= target, cost, missed)
         else:
             with np.errstate(invalid="ignore"):
                 missed = MISSED * (1.0 + np.log10(np.maximum(cost / self.budget_usd, 1.0)))
@@ -53,12 +53,28 @@ class Goal:
 
     def nodes_factor(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """How many times the nodes would about meet the goal, from what they achieve: capability grows by a power below one."""
-        if self.target_flop_quality is None:
+        target = self.target(values)
+        if target is None:
             return np.asarray(
                 (self.budget_usd or 0.0) / values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
             )
-        short = self.target_flop_quality / np.maximum(values["flop_quality"], self.target_flop_quality / MOST_SHORT)
+        short = target / np.maximum(values["flop_quality"], target / MOST_SHORT)
         return np.asarray(np.where(short > 1.0, short ** (1.0 / CAPABILITY_PER_NODE), short))
+
+    def target(self, _values: Mapping[str, np.ndarray]) -> Any:
+        """The capability wanted of each candidate, in FLOP; None for a budget."""
+        return self.target_flop_quality
+
+
+@dataclass(frozen=True, slots=True)
+class GoalByWorld(Goal):
+    """A capability of each world's own at least cost: several targets searched at once, each in a copy of every world."""
+
+    by_world: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def target(self, values: Mapping[str, np.ndarray]) -> Any:
+        """The capability wanted in the world of each candidate."""
+        return self.by_world[values["draw"].astype(int)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +110,7 @@ def evaluate(
             "cost_usd": np.where(good, out["cost_usd"], np.inf),
             "cost_chips_only_usd": np.where(good, out["cost_chips_only_usd"], np.inf),
             **{name: np.where(good, out[name], 1.0) for name in (*AUTOMATIC, "stages")},
+            **{name: part[name] for name in ("draw",) if name in part},
         }
 
     return evaluate_in_blocks(block, choices, rows, workers)

@@ -15,20 +15,24 @@ from thresher.simulation.draws import of_rows
 
 
 def in_worlds_near_best(
-    evaluated: Evaluated, goal: Goal, worlds: Mapping[str, Any], effort: Mapping[str, Any] | None = None
+    evaluated: Evaluated, goals: Sequence[Goal], worlds: Mapping[str, Any], effort: Mapping[str, Any] | None = None
 ) -> Evaluated:
-    """A central grid ready to be evaluated in worlds: automatic inner steps, and of each number format and size of node the
-    kinds that come nearest to the best for a goal, since what is best at the centre need not be best in a world of slow links."""
+    """A central grid ready to be evaluated in worlds: automatic inner steps, and some kinds of hardware.
+
+    Of each number format and size of node those that come nearest to the best for some goal, since what is best at the centre
+    need not be best in a world of slow links.
+    """
     hardware = evaluated.setting.hardware
-    best = np.full(len(hardware), np.inf)
-    np.minimum.at(best, evaluated.choices["hardware"], goal.score(evaluated.values).min(axis=1, initial=np.inf))
-    kept: dict[tuple[str, bool], list[int]] = {}
-    for at in np.argsort(best, kind="stable"):
-        whole = hardware[at].chips_per_node == hardware[at].bound
-        alike = kept.setdefault((hardware[at].precision, whole), [])
-        if np.isfinite(best[at]) and len(alike) < (effort or settings()["worlds"])["hardware"]:
-            alike.append(int(at))
-    keep = np.asarray(sorted(at for alike in kept.values() for at in alike), dtype=int)
+    kept: dict[tuple[int, str, bool], list[int]] = {}
+    for number, goal in enumerate(goals):
+        best = np.full(len(hardware), np.inf)
+        np.minimum.at(best, evaluated.choices["hardware"], goal.score(evaluated.values).min(axis=1, initial=np.inf))
+        for at in np.argsort(best, kind="stable"):
+            whole = hardware[at].chips_per_node == hardware[at].bound
+            alike = kept.setdefault((number, hardware[at].precision, whole), [])
+            if np.isfinite(best[at]) and len(alike) < (effort or settings()["worlds"])["hardware"]:
+                alike.append(int(at))
+    keep = np.asarray(sorted({at for alike in kept.values() for at in alike}), dtype=int)
     automatic = np.isnan(evaluated.choices["inner_steps"]) | (evaluated.setting.mode == "datacenter")
     rows = np.flatnonzero(np.isin(evaluated.choices["hardware"], keep) & automatic)
     choices = {name: values[rows] for name, values in evaluated.choices.items()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from thresher.catalog import NetworkProfile
 from thresher.evasion.best_response import unseen_settings
-from thresher.evasion.evaluation import MISSED, Evaluated, Goal, evaluate_grid
+from thresher.evasion.evaluation import MISSED, Evaluated, Goal, GoalByWorld, evaluate_grid
 from thresher.evasion.pattern import Plans
 from thresher.evasion.space import usable_chips
 from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, respond
@@ -89,20 +89,13 @@ def work_out(task: Task) -> Mapping[str, np.ndarray]:
     fleet that leaves such lines aside; ``owners`` is how many must share it, each under its line.
     """
     worlds = _worlds(task.drawn)
-    draws = len(worlds)
     by_owner = [clause for clause in task.regime.cluster_clauses if clause.grouping.over == "owner"]
     free = replace(task.regime, clauses=tuple(c for c in task.regime.clauses if c not in by_owner))
     grids = _grids(task, free)
     owned = _grids(task, task.regime) if by_owner else []
-    arrays = {name: np.zeros((len(task.targets), draws)) for name in {*COSTS, *FIGURES}}
-    for row, target in enumerate(task.targets):
-        figures = _figures(_respond(grids, target, worlds), draws, task.regime)
-        cost = figures["spread_usd"]
-        if by_owner:
-            cost = _figures(_respond(owned, target, worlds), draws, task.regime)["spread_usd"]
-        for name, values in (figures | {"cost_usd": cost}).items():
-            arrays[name][row] = values
-    return arrays | {"largest_params": np.asarray(_largest_params(grids))}
+    figures = _respond(grids, task, worlds)
+    cost = _respond(owned, task, worlds)["spread_usd"] if by_owner else figures["spread_usd"]
+    return figures | {"cost_usd": cost, "largest_params": np.asarray(_largest_params(grids))}
 
 
 def _grids(task: Task, regime: Regime) -> list[Evaluated]:
@@ -115,10 +108,16 @@ def _grids(task: Task, regime: Regime) -> list[Evaluated]:
     return [evaluate_grid(setting, p, settings()["grid"]) for setting in found]
 
 
-def _respond(grids: Sequence[Evaluated], target: float, worlds: Worlds) -> list[Plans]:
-    goal, effort = Goal(target_flop_quality=target), settings()["effort"]
-    near = [in_worlds_near_best(grid, goal, worlds.parameters, effort) for grid in grids]
-    return respond(near, goal, worlds.parameters, len(worlds), effort)
+def _respond(grids: Sequence[Evaluated], task: Task, worlds: Worlds) -> dict[str, np.ndarray]:
+    """What the best plan costs and takes for every target in every draw: all targets at once, each in a copy of every world."""
+    effort, copies, draws = settings()["effort"], len(task.targets), len(worlds)
+    parameters = {n: np.tile(v, copies) if getattr(v, "ndim", 0) else v for n, v in worlds.parameters.items()}
+    goals = [Goal(target_flop_quality=target) for target in task.targets]
+    goal = GoalByWorld(by_world=np.repeat(np.asarray(task.targets), draws))
+    near = [in_worlds_near_best(grid, goals, parameters, effort) for grid in grids]
+    found = respond(near, goal, parameters, copies * draws, effort)
+    figures = _figures(found, copies * draws, task.regime)
+    return {name: values.reshape(copies, draws) for name, values in figures.items()}
 
 
 def _figures(found: Sequence[Plans], draws: int, regime: Regime) -> dict[str, np.ndarray]:
