@@ -20,8 +20,8 @@ Array = Any
 _NUMPY = array_namespace(np.empty(0))
 
 BLOCK_ROWS = 49152
-"""Rows per block. Smaller ones stay in a core's cache and are quickest on one thread; below some twenty thousand rows two threads wait
-for the interpreter's lock more than they gain, and are slower than one."""
+"""Rows per block. Smaller ones stay in a core's cache and are quickest on one thread; but below some twenty thousand rows two
+threads wait for the interpreter's lock more than they gain, and are slower than one."""
 LEAST_BLOCK_ROWS = 20480
 """Rows from which a block is worth a thread of its own."""
 

@@ -345,6 +345,9 @@ def _over_cluster(function: Callable[[Any], Arrays], tasks: Mapping[str, Any], a
         executor = client.get_executor(pure=False)
         try:
             _collect(executor, function, tasks, 1, tally, KilledWorker, see_workers)
+            for name, argument in tasks.items():
+                if name not in tally.results:  # it may have stood beside the one that kills: each is tried alone
+                    _collect(executor, function, {name: argument}, 1, tally, KilledWorker, see_workers)
         except (CancelledError, CommClosedError):
             raise ThresherError(f"the scheduler at {address} was lost") from None
         except (ImportError, RuntimeError) as error:
