@@ -16,7 +16,10 @@ def test_assess_with_a_thousand_draws(benchmark):
 
 
 def test_design_of_a_hundred_cells(benchmark):
-    lines = {"compute": [1, 2, 4, 8, 12, 16, 24, 32, 64, 128], "memory": [80, 160, 320, 640, 960, 1280, 2560, 5120, 10240, None]}
+    lines = {
+        "compute": [1, 2, 4, 8, 12, 16, 24, 32, 64, 128],
+        "memory": [80, 160, 320, 640, 960, 1280, 2560, 5120, 10240, None],
+    }
     sweep = benchmark.pedantic(design, ("miri-2025",), {"values": lines, "draws": 200}, rounds=1, warmup_rounds=0)
     assert len(sweep.cells) >= 100
     report(benchmark, regimes=len(sweep.cells), draws=sweep.draws)

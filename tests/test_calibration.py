@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from thresher.calibrate_command import calibrate
 from thresher.catalog.measurements import table
 from thresher.cli import Commands
+from thresher.cli.calibrate import calibrate
 from thresher.errors import InputError
 from thresher.learning.loss_rows import COLUMNS, loss_sources, measured_rows, read_rows
 from thresher.learning.posterior import family_table, load_posterior

@@ -19,7 +19,7 @@ import thresher
 from thresher.assessment.assess import burden_of_reference_systems
 from thresher.catalog import chip
 from thresher.cli import Commands
-from thresher.design_command import design as command
+from thresher.cli.design import design as command
 from thresher.errors import InputError
 from thresher.evasion import published_tables
 from thresher.execution import Store

@@ -160,7 +160,7 @@ def _declared_cost(arena: Arena, goal: Goal, quality: np.ndarray, met: np.ndarra
     if target is None:
         return np.full(len(worlds), np.nan)
     open_goal = Goal(target_flop_quality=target, chips_only=goal.chips_only)
-    effort = settings()["worlds"] | settings()["declared_worlds"]  # a smaller and smoother search: one site, nothing to split
+    effort = settings()["worlds"] | settings()["declared_worlds"]  # one site, nothing to split: less to search
     grid = in_worlds_near_best(arena.declared, [open_goal], worlds.parameters, effort)
     found = respond([grid], open_goal, worlds.parameters, len(worlds), effort)
     which, score = best_of_each_world(found, len(worlds))

@@ -58,7 +58,9 @@ def lay_out_replica(
     unit_chips = c["chips_per_node"] * (c["nodes"] if one_site else 1.0)
     utilisation = ("small_unit_mfu", "decline_exponent", "saturation_chips", "highest_seen_mfu")
     usual_mfu = default_mfu(
-        generation_factor=c["chip_mfu_factor"] * p["mfu_factor"], chips=unit_chips, **{name: p[name] for name in utilisation}
+        generation_factor=c["chip_mfu_factor"] * p["mfu_factor"],
+        chips=unit_chips,
+        **{name: p[name] for name in utilisation},
     )
     mfu = xp.where(xp.isnan(c["mfu"]), usual_mfu, c["mfu"] + 0.0 * usual_mfu)
     batching = _batching(xp, c, p, unit_chips, one_site=one_site)

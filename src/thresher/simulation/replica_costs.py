@@ -25,9 +25,7 @@ def drift(p: Parameters, inner_steps: Array) -> Array:
     return families.drift(inner_steps, **{name: p[name] for name in names})
 
 
-def drift_data_cost(
-    c: Columns, p: Parameters, law: LossLaw, *, tokens: Array, replicas: Array, drift: Array
-) -> Array:
+def drift_data_cost(c: Columns, p: Parameters, law: LossLaw, *, tokens: Array, replicas: Array, drift: Array) -> Array:
     """The data cost of ``replicas`` that drift so far, at least 1, by the family of each row's draw."""
     xp: Any = namespace(tokens, replicas)
     size_term, token_term = model_loss_terms(c["params"], tokens, law)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from thresher.cli import _cell, _console, _emit, _print_table, _progress, examples, json_option
+from thresher.cli.shared import cell, console, emit, examples, json_option, print_table, progress
 from thresher.errors import InputError
 
 if TYPE_CHECKING:
@@ -163,16 +163,16 @@ def design(
     name = f"reports/design-{sweep.regime.name}"
     page = Path(html_file or f"{name}.html")
     if json_file == "-":
-        _emit(json_file, found.as_result().as_json())
+        emit(json_file, found.as_result().as_json())
         if html_file is not None:
             _write_report(found, page)
     else:
         _write_report(found, page)
         data = Path(json_file or f"{name}.json")
-        _emit(str(data), found.as_result().as_json())
+        emit(str(data), found.as_result().as_json())
         from thresher.thresholds.table import print_design
 
-        print_design(found, _console())
+        print_design(found, console())
         click.echo(f"Report: {page}\nResult: {data}")
     if keep is None and kept is not None:
         _forget(kept.folder)
@@ -192,7 +192,7 @@ def _store(sweep: Sweep, keep: Path | None) -> Store | None:
     try:
         return Store(Path("reports") / f".design-{sweep.regime.name}-{sweep.signature[:SIGNED]}", sweep.signature)
     except InputError:
-        _progress(
+        progress(
             "nothing is kept if this is interrupted: reports/ cannot be written (--keep FOLDER keeps it elsewhere)"
         )
         return None
@@ -201,9 +201,9 @@ def _store(sweep: Sweep, keep: Path | None) -> Store | None:
 def _run(sweep: Sweep, kept: Store | None, workers: int, scheduler: str | None) -> Design:
     from thresher.thresholds.sweep import run_sweep
 
-    _progress(f"searching {len(sweep.tasks)} combinations of lines, {sweep.inputs['draws']} draws each")
+    progress(f"searching {len(sweep.tasks)} combinations of lines, {sweep.inputs['draws']} draws each")
     try:
-        return run_sweep(sweep, workers=workers, scheduler=scheduler, kept=kept, progress=_progress)
+        return run_sweep(sweep, workers=workers, scheduler=scheduler, kept=kept, progress=progress)
     except BaseException:
         if kept is not None:
             _say_where_kept(kept)
@@ -213,7 +213,7 @@ def _run(sweep: Sweep, kept: Store | None, workers: int, scheduler: str | None) 
 def _say_where_kept(kept: Store) -> None:
     done = len(list(kept.folder.glob("*.npz")))
     if done:
-        _progress(f"{done} done are kept in {kept.folder}; the same command goes on from there")
+        progress(f"{done} done are kept in {kept.folder}; the same command goes on from there")
     elif kept.folder.name.startswith(".design-"):
         _forget(kept.folder)
 
@@ -235,13 +235,13 @@ def _published(regime: str, varied: Sequence[str], json_file: str | None) -> Non
     for axis in varied:
         if axis not in TITLES:
             raise InputError("--vary", f"one of {', '.join(TITLES)}, of which the study has a table", axis)
-    _progress("searching the study's tables anew")
+    progress("searching the study's tables anew")
     rows = [row for row in published_threshold_tables() if row.table in (varied or TITLES)]
-    if _emit(json_file, rows):
+    if emit(json_file, rows):
         return
     for table in dict.fromkeys(row.table for row in rows):
-        cells = [tuple(map(_cell, _published_row(row))) for row in rows if row.table == table]
-        _print_table(PUBLISHED, cells, title=TITLES[table])
+        cells = [tuple(map(cell, _published_row(row))) for row in rows if row.table == table]
+        print_table(PUBLISHED, cells, title=TITLES[table])
         click.echo()
 
 
@@ -257,5 +257,5 @@ def _write_report(found: Design, page: Path) -> None:
     from thresher.result import write_text
     from thresher.thresholds.report import html_report
 
-    _progress("drawing the report")
+    progress("drawing the report")
     write_text(page, html_report(found))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from thresher.cli import _cell, _emit, _print_table, _progress, examples, json_option
+from thresher.cli.shared import cell, emit, examples, json_option, print_table, progress
 from thresher.errors import InputError, ThresherError
 
 LEAST = 4
@@ -69,9 +69,9 @@ def _predict(rows_file: Path, family: str | None, posterior_file: Path | None, j
     if family is not None and family not in posterior.draws:
         raise InputError("--family", f"one of {', '.join(posterior.draws)}", family)
     found = predictions(rows, posterior, family)
-    if not _emit(json_file, found):
+    if not emit(json_file, found):
         shown = ("source", "method", "params", "replicas", "inner_steps", "tokens")
-        _print_table(
+        print_table(
             (*shown, "median", "5%", "95%"),
             [
                 (*(record[name] for name in shown), *(f"{one[name]:.4f}" for name in ("median", "q05", "q95")))
@@ -94,11 +94,11 @@ def _fit(
         raise ThresherError(f"a fit needs {error.name}: pip install 'thresher[calibrate]'") from None
     from thresher.result import write_text
 
-    found = run(Settings(seed=seed, draws=draws, warmup=warmup, chains=chains), _progress)
+    found = run(Settings(seed=seed, draws=draws, warmup=warmup, chains=chains), progress)
     for path, text in ((output, posterior_text(found.fits)), (table, table_text(found.table))):
         if path is not None:
             write_text(path, text)
-    if not _emit(json_file, found.as_result().as_json()):
+    if not emit(json_file, found.as_result().as_json()):
         columns = list(found.table[0])
-        rows = [[str(name), *(_cell(row[name]) for row in found.table)] for name in columns[1:]]
-        _print_table(["", *(str(row["family"]) for row in found.table)], rows, title="How the families compare")
+        rows = [[str(name), *(cell(row[name]) for row in found.table)] for name in columns[1:]]
+        print_table(["", *(str(row["family"]) for row in found.table)], rows, title="How the families compare")

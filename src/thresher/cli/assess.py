@@ -1,0 +1,222 @@
+"""The command ``assess``: can a prohibited run hide below a rule?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from thresher.cli.shared import (
+    cell,
+    console,
+    emit,
+    examples,
+    given,
+    json_option,
+    print_table,
+    progress,
+    whole_number,
+)
+from thresher.errors import InputError
+
+if TYPE_CHECKING:
+    from thresher.assessment.assess import Assessment
+
+
+@click.command(
+    epilog=examples(
+        "thresher assess miri-2025",
+        "thresher assess miri-2026-memory --target 1e25 --network continental",
+        "thresher assess my-rule.yaml --budget 5e7 --chip H100-SXM --chip A100-SXM-80GB --json -",
+        "thresher assess miri-2025 --draws 4000 --seed 1",
+        "thresher assess miri-2025 --central-only",
+    )
+)
+@click.argument("regime")
+@click.option(
+    "--target",
+    "targets",
+    type=float,
+    multiple=True,
+    metavar="FLOP",
+    help="Quality-adjusted FLOP to reach at least cost; repeatable.  [default: 1e24, 1e25, 1e26]",
+)
+@click.option(
+    "--budget",
+    "budgets",
+    type=float,
+    multiple=True,
+    metavar="USD",
+    help="Budget for which to reach the most; may be repeated.",
+)
+@click.option(
+    "--network", default="study", show_default=True, help="Network profile of the catalog (thresher catalog networks)."
+)
+@click.option(
+    "--chip",
+    "chips",
+    multiple=True,
+    metavar="ID",
+    help="Use only this chip; may be repeated.  [default: all that are for sale]",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(["bf16", "fp8", "fp4"]),
+    multiple=True,
+    help="Use only this number format; may be repeated.",
+)
+@click.option(
+    "--mode",
+    "modes",
+    type=click.Choice(["flat", "hierarchical", "pipeline", "swarm"]),
+    multiple=True,
+    help="Use only this way of working together; may be repeated.",
+)
+@click.option("--max-days", type=float, help="Longest run considered.  [default: 548, the study's 1.5 years]")
+@click.option("--max-nodes", type=int, help="Most nodes considered.  [default: 100000]")
+@click.option(
+    "--accounting",
+    type=click.Choice(["full", "chips"]),
+    default="full",
+    show_default=True,
+    help="What the cheapest plan minimises: everything, or chips alone as in the study.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(["default", "published"]),
+    default="default",
+    show_default=True,
+    help="Our model, or the study's calculator and search.",
+)
+@click.option(
+    "--draws",
+    default="1000",
+    show_default=True,
+    metavar="COUNT",
+    callback=whole_number,
+    help="Draws of everything uncertain, over which intervals are given.",
+)
+@click.option(
+    "--seed",
+    default="0",
+    show_default=True,
+    metavar="NUMBER",
+    callback=whole_number,
+    help="Of the draws; the same seed gives the same numbers.",
+)
+@click.option(
+    "--posterior",
+    metavar="FILE",
+    help="A posterior of what replicas cost, from thresher calibrate.  [default: the one that ships]",
+)
+@click.option("--central-only", is_flag=True, help="Central values alone: quick, and without intervals.")
+@click.option("--html", "html_file", metavar="FILE", help="Where the report goes.  [default: reports/REGIME.html]")
+@json_option
+@click.pass_context
+def assess(
+    ctx: click.Context,
+    regime: str,
+    targets: tuple[float, ...],
+    budgets: tuple[float, ...],
+    network: str,
+    chips: tuple[str, ...],
+    precisions: tuple[str, ...],
+    modes: tuple[str, ...],
+    max_days: float | None,
+    max_nodes: int | None,
+    accounting: str,
+    model: str,
+    draws: Any,
+    seed: Any,
+    posterior: str | None,
+    central_only: bool,
+    html_file: str | None,
+    json_file: str | None,
+) -> None:
+    """Can a prohibited run hide below REGIME (a name, or a regime file)?
+
+    Finds the cheapest plan that no cluster clause covers for each capability, what nearly caught it, what the same costs
+    in the open, whom the rule burdens, and how far the plan lies beyond anything measured; each answer with its 50% and 90%
+    intervals over draws of everything uncertain. Prints a table, and writes a report (HTML) and a result file (JSON) under
+    reports/.
+    """
+    of_draws = given(ctx, "draws", "seed", "posterior")
+    if model == "published":
+        unused = {
+            **of_draws,
+            "--central-only": central_only,
+            "--budget": budgets,
+            "--precision": precisions,
+            "--mode": modes,
+            "--max-nodes": max_nodes,
+            "--max-days": max_days,
+            "--html": html_file,
+        }
+        for option, value in unused.items():
+            if value:
+                raise InputError(option, "no such option with --model published, whose search is the study's own")
+        _assess_published(regime, targets, chips, json_file)
+        return
+    if central_only and of_draws:
+        raise InputError(next(iter(of_draws)), "no such option with --central-only, which draws nothing")
+    from thresher.assessment.assess import assess as run
+    from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
+
+    if max_nodes is not None and max_nodes < 1:
+        raise InputError("--max-nodes", "a whole number of at least 1", max_nodes)
+    result = run(
+        regime,
+        targets=targets or None,
+        budgets=budgets,
+        network_profile=network,
+        chips=chips or None,
+        precisions=precisions or NUMBER_FORMATS,
+        modes=modes or DISTRIBUTED_MODES,
+        longest_days=max_days,
+        node_limit=max_nodes,
+        chips_only=accounting == "chips",
+        draws=None if central_only else draws,
+        seed=seed,
+        posterior=posterior,
+        progress=progress,
+    )
+    name = result.regime.name
+    page = Path(html_file or f"reports/{name}.html")
+    if json_file == "-":
+        emit(json_file, result.as_result().as_json())
+        if html_file is not None:
+            _write_report(result, page)
+        return
+    _write_report(result, page)
+    data = Path(json_file or f"reports/{name}.json")
+    emit(str(data), result.as_result().as_json())
+    from thresher.assessment.table import print_assessment
+
+    print_assessment(result, console())
+    click.echo(f"Report: {page}\nResult: {data}")
+
+
+def _assess_published(regime: str, targets: Sequence[float], chips: Sequence[str], json_file: str | None) -> None:
+    """The study's calculator and search under a regime: chips-only cost, its grid, its assumptions."""
+    from dataclasses import astuple
+
+    from thresher.assessment.published import assess_published
+
+    rows = assess_published(regime, targets=targets or None, chips=chips or None, progress=progress)
+    if not emit(json_file, rows):
+        print_table(
+            ("target FLOP", "chip", "format", "chips/node", "nodes", "mode", "billion params", "chips-only USD"),
+            [tuple(cell(value) for value in astuple(row)) for row in rows],
+            title="The study's calculator (preset published): chips-only cost at its own assumptions",
+        )
+
+
+def _write_report(result: Assessment, page: Path) -> None:
+    from thresher.assessment.report import html_report
+    from thresher.result import write_text
+
+    progress("drawing the report")
+    write_text(page, html_report(result))

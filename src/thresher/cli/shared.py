@@ -1,0 +1,117 @@
+"""What every command shares: the group that refuses politely, the options, and how things are printed."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from thresher.errors import ThresherError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+PIPE_WIDTH = 160
+INTERRUPTED = 130
+"""The exit status of a command that SIGINT ends, by the custom of shells."""
+WHOLE_BELOW = 1e7
+"""Whole numbers below this are printed digit by digit."""
+JSON_HELP = "Write the result as JSON to FILE; - for standard output, which then holds the JSON alone."
+
+
+class Commands(click.Group):
+    """A group whose commands turn a ``ThresherError`` into one sentence on standard error and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; nothing a person can mend ends in a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ThresherError as error:
+            click.echo(f"thresher: {error}", err=True)
+            ctx.exit(2)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("thresher: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(0)
+        except OSError as error:
+            click.echo(f"thresher: standard output: expected a place that can be written ({error.strerror})", err=True)
+            ctx.exit(2)
+
+
+def examples(*lines: str) -> str:
+    """An epilogue of examples that click leaves as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option every command has."""
+    return click.option("--json", "json_file", metavar="FILE", help=JSON_HELP)(function)
+
+
+def whole_number(_ctx: click.Context, _option: click.Parameter, text: str) -> int | str:
+    """A whole number where the text is one; other text goes on as it is, to be refused by name where its bounds are known."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def given(ctx: click.Context, *names: str) -> dict[str, bool]:
+    """The options among these that stand on the command line, default or not."""
+    return {f"--{name}": True for name in names if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+
+
+def progress(message: str) -> None:
+    """Say on standard error how far a command is."""
+    click.echo(f"thresher: {message}", err=True)
+
+
+def console() -> Any:
+    """A console as wide as the terminal; a pipe or a file gets wide lines, so that nothing is cut."""
+    from rich.console import Console
+
+    stated = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if stated else PIPE_WIDTH)
+
+
+def emit(json_file: str | None, data: Any) -> bool:
+    """Write JSON if it is asked for; whether standard output is spoken for."""
+    if json_file is None:
+        return False
+    from thresher.result import to_json_text, write_text
+
+    text = to_json_text(data)
+    if json_file == "-":
+        click.echo(text, nl=False)
+        return True
+    write_text(Path(json_file), text)
+    return False
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """Print rows under their columns; texts fold, and nothing is cut."""
+    from rich.table import Column, Table
+
+    table = Table(
+        *(Column(name, overflow="fold") for name in columns), title=title, title_justify="left", show_edge=False
+    )
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it: whole numbers digit by digit, others to four figures, nothing where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and math.isnan(value):
+        return "unknown"
+    if isinstance(value, bool | str):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < WHOLE_BELOW else f"{value:,.4g}"
