@@ -100,15 +100,16 @@ def propagate(
     p, draws = worlds.parameters, len(worlds)
     progress("planning anew in every draw")
     found = respond([in_worlds_near_best(grid, [goal], p) for grid in arena.unseen], goal, p, draws)
-    which, score = best_of_each_world(found, draws)
+    progress("committing before the world is known")
+    plans = [commit(found, goal, p, draws, confidence) for confidence in settings()["commitment"]["confidences"]]
+    known = [*found, *(plan.in_each for plan in plans if plan is not None)]  # who knows the world may choose these too
+    which, score = best_of_each_world(known, draws)
     met = score < MISSED
-    figures = _figures(found, which, met, p)
+    figures = _figures(known, which, met, p)
     cost = np.where(met, figures.pop("cost_usd"), np.inf)
     declared = _declared_cost(arena, goal, figures["flop_quality"], met, worlds)
     figures |= {"chips": figures["nodes"] * figures.pop("chips_per_node")}
-    progress("committing before the world is known")
-    plans = [commit(found, goal, p, draws, confidence) for confidence in settings()["commitment"]["confidences"]]
-    labels = _labels(found, which, met)
+    labels = _labels(known, which, met)
     by_draw = {"cost_usd": cost, "declared_cost_usd": declared, "family": worlds.family}
     by_draw["flop_quality"] = figures["flop_quality"]
     ladder = sorted({*settings()["budgets"], settings()["verdict_budget"], *budgets})

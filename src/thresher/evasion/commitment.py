@@ -17,10 +17,12 @@ from thresher.evasion.space import Setting, settings
 class Commitment:
     """One plan for all worlds: its setting and choices, and in every draw its cost in dollars and its capability in FLOP.
 
-    ``confidence`` is the share of worlds in which it was asked to meet its goal, ``reached`` the share in which it does.
+    ``confidence`` is the share of worlds in which it was asked to meet its goal, ``reached`` the share in which it does;
+    ``in_each`` is the plan in each world, as an adversary who knows the world may choose it too.
     """
 
     confidence: float
+    in_each: Plans
     setting: Setting
     choices: Mapping[str, float]
     cost_usd: np.ndarray
@@ -99,15 +101,14 @@ def _with_enough_nodes(
     enough = _judged(plan, goal, over_all(goal, worlds, everyone, confidence), np.asarray(s["last_ladder"]))
     if not enough.score[0] < MISSED:
         return None
-    values = evaluate(plan.setting, _crossed(enough.choices, everyone), worlds)
-    quality = values["flop_quality"]
-    met = (
-        quality >= goal.target_flop_quality
-        if goal.target_flop_quality
-        else values["cost_usd"] <= (goal.budget_usd or 0)
-    )
+    crossed = _crossed(enough.choices, everyone)
+    values = evaluate(plan.setting, crossed, worlds)
+    score = goal.score(values)
     choices = {name: v[0].item() for name, v in enough.choices.items() if name != "draw"}
-    return Commitment(confidence, plan.setting, choices, values["cost_usd"], quality, float(np.mean(met)))
+    return Commitment(
+        confidence, Plans(plan.setting, crossed, score, values["stages"]), plan.setting, choices, values["cost_usd"],
+        values["flop_quality"], float(np.mean(score < MISSED)),
+    )  # fmt: skip
 
 
 def _crossed(choices: Choices, draws: np.ndarray) -> Choices:

@@ -48,7 +48,7 @@ def published_threshold_tables() -> list[ThresholdRow]:
         for table, lines in document["tables"].items()
         for chip in document["chips"]
         for line in lines
-        for target, plan in zip(document["targets"], _plans(_node(chip, line)), strict=True)
+        for target, plan in zip(document["targets"], _plans(_node(chip, line), tuple(document["targets"])), strict=True)
     ]
 
 
@@ -71,9 +71,9 @@ def _node(chip: Mapping[str, Any], line: Mapping[str, Any]) -> PublishedNode:
 
 
 @cache
-def _plans(node: PublishedNode) -> tuple[PublishedPlan | None, ...]:
+def _plans(node: PublishedNode, targets: tuple[float, ...]) -> tuple[PublishedPlan | None, ...]:
     """The search on one kind of node, for all targets; many thresholds leave the same node."""
-    return tuple(least_nodes(node, tuple(_document()["targets"]), settings()["most_nodes"]))
+    return tuple(least_nodes(node, targets, settings()["most_nodes"]))
 
 
 def _row(

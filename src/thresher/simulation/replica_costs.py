@@ -25,27 +25,29 @@ def drift(p: Parameters, inner_steps: Array) -> Array:
     return families.drift(inner_steps, **{name: p[name] for name in names})
 
 
-def drift_data_cost(c: Columns, p: Parameters, law: LossLaw, *, tokens: Array, replicas: Array, drift: Array) -> Array:
-    """The data cost of ``replicas`` that drift so far, at least 1, by the family of each row's draw."""
+def added_loss(
+    p: Parameters, *, loss: Array, token_term: Array, params: Array, tokens: Array, replicas: Array, drift: Array, beta: Array
+) -> Array:  # fmt: skip
+    """Nats per token that ``replicas`` which drift so far add to a loss, by the family of each row's draw."""
     xp: Any = namespace(tokens, replicas)
-    size_term, token_term = model_loss_terms(c["params"], tokens, law)
-    loss = law.E + size_term + token_term
 
     def by(family: str) -> Array:
-        added = families.replica_loss(
-            family,
-            loss=loss,
-            token_term=token_term,
-            params=c["params"],
-            tokens=tokens,
-            replicas=replicas,
-            drift=drift,
-            beta=law.beta,
+        return families.replica_loss(
+            family, loss=loss, token_term=token_term, params=params, tokens=tokens, replicas=replicas, drift=drift, beta=beta,
             **{name: p[name] for name in _SHAPE},
-        )
-        return data.added_loss_as_data_cost(added, token_term, law.beta)
+        )  # fmt: skip
 
     return _by_family(xp, p["replica_family"], by)
+
+
+def drift_data_cost(c: Columns, p: Parameters, law: LossLaw, *, tokens: Array, replicas: Array, drift: Array) -> Array:
+    """The data cost of ``replicas`` that drift so far, at least 1, by the family of each row's draw."""
+    size_term, token_term = model_loss_terms(c["params"], tokens, law)
+    added = added_loss(
+        p, loss=law.E + size_term + token_term, token_term=token_term, params=c["params"], tokens=tokens,
+        replicas=replicas, drift=drift, beta=law.beta,
+    )  # fmt: skip
+    return data.added_loss_as_data_cost(added, token_term, law.beta)
 
 
 def replica_data_cost(

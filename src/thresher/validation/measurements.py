@@ -22,7 +22,7 @@ from thresher.learning.loss_laws import loss_law, model_loss_terms
 from thresher.simulation import default
 from thresher.simulation.parameters import law_of, parameters
 from thresher.simulation.plans import check_plan, plan_columns
-from thresher.simulation.replica_costs import replica_data_cost
+from thresher.simulation.replica_costs import added_loss, drift, replica_data_cost
 from thresher.sources import load_quantities, read_yaml
 from thresher.training.site import iteration_seconds, measured_machine, site_parameters
 from thresher.training.utilisation import default_mfu, generation_factor, utilisation_parameters
@@ -293,10 +293,13 @@ def _run_speed_ups(t: Columns) -> Iterable[Comparison]:
 
 
 def diloco_quality(t: Columns) -> list[Comparison]:
-    """The loss that replicas cost, beside the data-parallel row of the same table, size and tokens."""
+    """The loss that replicas cost, beside the row of one replica of the same table, size and tokens, or of none."""
     keys = [(*_series(source), float(n), float(d)) for source, n, d in _zip(t, "source", "params", "tokens")]
-    base = {key: loss for key, loss, m in zip(keys, t["loss"], t["replicas"], strict=True) if m == 0}
-    here = np.asarray([m > 0 and key in base for key, m in zip(keys, t["replicas"], strict=True)])
+    rows_of = {
+        m: {k: loss for k, loss, n in zip(keys, t["loss"], t["replicas"], strict=True) if n == m} for m in (0, 1)
+    }
+    base = rows_of[0] | rows_of[1]
+    here = np.asarray([m > 1 and key in base for key, m in zip(keys, t["replicas"], strict=True)])
     here &= ~np.isnan(t["inner_steps"])
     rows = list(_zip(t, "method", "replicas", "inner_steps", "compression", "loss"))
     seen: set[Any] = set()
@@ -304,11 +307,19 @@ def diloco_quality(t: Columns) -> list[Comparison]:
         here[index] &= row not in seen  # table 6 of arXiv 2501.18512 repeats table 5
         seen.add(row)
     if not here.any():
-        raise InputError("diloco_quality", "rows with replicas beside a row of 0 replicas of the same source and size")
+        raise InputError(
+            "diloco_quality", "rows of 2 replicas and more beside a row of 0 or 1 of the same source and size"
+        )
     reference = np.asarray([base[key] for key, keep in zip(keys, here, strict=True) if keep])
     params, tokens, replicas, steps = (t[name][here] for name in ("params", "tokens", "replicas", "inner_steps"))
     formats = [payload_format(text) for text, keep in zip(t["compression"], here, strict=True) if keep]
-    cost = _replica_cost(params, tokens, steps, replicas) * _compression_cost(formats)
+    law, p = loss_law(_LAW), default.parameters()
+    of_params, of_tokens = model_loss_terms(params, tokens, law)
+    share = (reference - law.E) * of_tokens / (of_params + of_tokens)
+    added = added_loss(
+        p, loss=reference, token_term=share, params=params, tokens=tokens, replicas=replicas, drift=drift(p, steps),
+        beta=law.beta,
+    )  # fmt: skip
     return [
         _compared(
             "diloco_quality.loss_difference",
@@ -318,7 +329,7 @@ def diloco_quality(t: Columns) -> list[Comparison]:
                     t, "source", "params", "tokens", "replicas", "inner_steps", "compression", keep=here
                 )
             ],
-            _loss_of_cost(reference, params, tokens, cost),
+            added + _loss_of_cost(reference, params, tokens, _compression_cost(formats)),
             t["loss"][here] - reference,
         )
     ]
