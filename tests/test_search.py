@@ -43,7 +43,7 @@ def test_the_grid_search_equals_brute_force(monkeypatch):
     """Every plan of a small grid simulated one by one, with nothing vectorised, gives the same cheapest plan."""
     small = dict(space.settings()) | {
         "params_shares": [0.3, 0.9], "rhythms": [[1, "auto"], [0, 30]], "local_batch_tokens": [131072, 1048576],
-        "bits_per_param": [0.219], "flat_chips_shares": [], "nodes_ratio": 2.0, "durations": [],
+        "bits_per_param": [0.219], "chips_shares": {}, "nodes_ratio": 2.0, "durations": [],
     }  # fmt: skip
     monkeypatch.setattr(space, "settings", lambda: small)
     regime, parameters = load_regime("miri-2025"), default.parameters()

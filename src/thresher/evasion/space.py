@@ -81,12 +81,12 @@ def _of_known_rate(hardware: Iterable[Hardware]) -> list[Hardware]:
 
 
 def _node_sizes(bound: int | None, mode: str) -> list[int]:
-    """Chips per node to try: the most that is unseen, half of it (flat), and a ladder of fixed sizes where it is large."""
+    """Chips per node to try: the most that is unseen, some shares of it, and a ladder of fixed sizes where it is large."""
     s = settings()
     if mode == "datacenter":
         return [s["datacenter_chips_per_node"]]
     most = s["datacenter_chips_per_node"] if bound is None else bound
-    sizes = {most, *(max(1, round(most * share)) for share in (s["flat_chips_shares"] if mode == "flat" else ()))}
+    sizes = {most, *(max(1, round(most * share)) for share in s["chips_shares"].get(mode, ()))}
     sizes |= {size for size in s["large_sizes"] if s["large_from"] <= size < most}
     if mode == "swarm":
         sizes |= {size for size in s["swarm_chips"] if size <= most}
