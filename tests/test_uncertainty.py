@@ -150,7 +150,8 @@ def test_forms_of_the_penalty_add_up_to_the_whole(found):
 def test_a_looser_rule_is_never_harder_to_evade(rule, worlds, found):
     free = propagate(arena_of(looser(rule, 4.0)), GOAL, worlds, progress=silent)
     assert free.reached >= found.reached
-    assert all(more >= less for (_, more), (_, less) in zip(free.within_budget, found.within_budget, strict=True))
+    pairs = zip(free.within_budget, found.within_budget, strict=True)
+    assert all(more >= less - 2 / COUNT for (_, more), (_, less) in pairs)  # a draw or two may be searched less well
     assert free.outcomes["cost_usd"].q50 < found.outcomes["cost_usd"].q50
     near = free.by_draw["cost_usd"] <= (1.0 + SEARCH_ERROR) * found.by_draw["cost_usd"]
     assert np.mean(near) > 0.85  # the search of single draws has a tail

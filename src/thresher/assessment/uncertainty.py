@@ -101,8 +101,11 @@ def propagate(
     progress("planning anew in every draw")
     found = respond([in_worlds_near_best(grid, [goal], p) for grid in arena.unseen], goal, p, draws)
     progress("committing before the world is known")
-    plans = [commit(found, goal, p, draws, confidence) for confidence in settings()["commitment"]["confidences"]]
-    known = [*found, *(plan.in_each for plan in plans if plan is not None)]  # who knows the world may choose these too
+    plans: list[Commitment] = []
+    for confidence in settings()["commitment"]["confidences"]:
+        plan = commit(found, goal, p, draws, confidence, also=plans)
+        plans += [] if plan is None else [plan]
+    known = [*found, *(plan.in_each for plan in plans)]  # who knows the world may choose these too
     which, score = best_of_each_world(known, draws)
     met = score < MISSED
     figures = _figures(known, which, met, p)
@@ -125,7 +128,7 @@ def propagate(
         tuple((float(usd), float(np.mean(cost <= usd))) for usd in ladder),
         {name: _shares(values[met]) for name, values in labels.items()},
         _by_family(cost, declared, figures["stages"] > 1, worlds.family),
-        tuple(_committed(plan) for plan in plans if plan is not None),
+        tuple(map(_committed, plans)),
         by_draw,
         tuple(found),
     )

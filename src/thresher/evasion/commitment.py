@@ -48,7 +48,12 @@ def over_all(goal: Goal, worlds: Mapping[str, Any], draws: np.ndarray, confidenc
 
 
 def commit(
-    found: Sequence[Plans], goal: Goal, worlds: Mapping[str, Any], draws: int, confidence: float
+    found: Sequence[Plans],
+    goal: Goal,
+    worlds: Mapping[str, Any],
+    draws: int,
+    confidence: float,
+    also: Sequence[Commitment] = (),
 ) -> Commitment | None:
     """The plan of least median cost that meets a goal in so great a share of the worlds; None where none found does.
 
@@ -62,33 +67,51 @@ def commit(
         What ``worlds.respond`` gave.
     confidence
         Share of the worlds, between 0 and 1.
+    also
+        Plans committed to at another confidence, to start from too.
     """
     s = settings()["commitment"]
     some = np.unique(np.linspace(0, draws - 1, min(draws, s["draws"])).astype(int))
     achieved = over_all(goal, worlds, some, confidence)
     starts = []
-    for plans in found:
+    for plans in [*found, *(plan.in_each for plan in also)]:
         if len(plans):
             ranked = np.argsort(plans.score, kind="stable")
             given = plans.take(ranked[np.unique(np.linspace(0, len(plans) - 1, s["candidates"]).astype(int))])
-            judged = _judged(given, goal, achieved, np.asarray(s["node_ladder"]))
+            judged = _judged(given, goal, achieved, s["node_ladder"], s["param_ladder"])
             starts += [judged.take(np.asarray([row])) for row in np.argsort(judged.score, kind="stable")[: s["starts"]]]
-    starts.sort(key=lambda plan: float(plan.score[0]))
-    improved = [improve(plan, goal, achieved, s["improving"]) for plan in starts[: s["starts"]]]
-    if not improved:
-        return None
-    return _with_enough_nodes(min(improved, key=lambda plan: float(plan.score[0])), goal, worlds, draws, confidence)
+    improved = [improve(plan, goal, achieved, s["improving"]) for plan in starts]
+    sure = [_with_enough_nodes(plan, goal, worlds, draws, confidence) for plan in improved]
+    return min((plan for plan in sure if plan is not None), default=None, key=lambda plan: _worth(plan, goal))
 
 
-def _judged(plans: Plans, goal: Goal, achieved: Evaluator, ladder: np.ndarray) -> Plans:
-    """Plans at the best of a few numbers of nodes, scored over all worlds."""
-    plan, rung = np.repeat(np.arange(len(plans)), len(ladder)), np.tile(np.arange(len(ladder)), len(plans))
+def _worth(plan: Commitment, goal: Goal) -> float:
+    """What a plan that is sure enough is chosen by: its median cost; for a budget, the capability that it is sure of."""
+    if goal.budget_usd is None:
+        return float(np.median(plan.cost_usd))
+    return -float(np.quantile(plan.flop_quality, 1.0 - plan.confidence))
+
+
+def _judged(
+    plans: Plans,
+    goal: Goal,
+    achieved: Evaluator,
+    node_factors: Sequence[float],
+    param_factors: Sequence[float] = (1.0,),
+) -> Plans:
+    """Each plan at the best of a few numbers of nodes and sizes of model, scored over all worlds.
+
+    A model that just fits its own world's memory fits few others, so smaller ones are tried too.
+    """
+    nodes, params = (grid.ravel() for grid in np.meshgrid(node_factors, param_factors))
+    plan, rung = np.repeat(np.arange(len(plans)), len(nodes)), np.tile(np.arange(len(nodes)), len(plans))
     tried = plans.take(plan)
     stages = np.maximum(tried.stages, 1.0)
-    nodes = np.minimum(np.ceil(tried.choices["nodes"] * ladder[rung] / stages) * stages, plans.setting.node_limit)
-    tried.choices["nodes"] = nodes
+    whole = np.ceil(tried.choices["nodes"] * nodes[rung] / stages) * stages
+    tried.choices["nodes"] = np.minimum(whole, plans.setting.node_limit)
+    tried.choices["params"] = tried.choices["params"] * params[rung]
     score = goal.score(achieved(plans.setting, tried.choices))
-    at = np.argmin(score.reshape(len(plans), -1), axis=1) + np.arange(len(plans)) * len(ladder)
+    at = np.argmin(score.reshape(len(plans), -1), axis=1) + np.arange(len(plans)) * len(nodes)
     return replace(tried, score=score).take(at)
 
 
@@ -98,7 +121,7 @@ def _with_enough_nodes(
     """The plan over all draws, with the nodes that the draws left out of the search turn out to need."""
     everyone = np.arange(draws)
     s = settings()["commitment"]
-    enough = _judged(plan, goal, over_all(goal, worlds, everyone, confidence), np.asarray(s["last_ladder"]))
+    enough = _judged(plan, goal, over_all(goal, worlds, everyone, confidence), s["last_ladder"])
     if not enough.score[0] < MISSED:
         return None
     crossed = _crossed(enough.choices, everyone)

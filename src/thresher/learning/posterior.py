@@ -85,7 +85,7 @@ def _draws(text: str, where: str) -> dict[str, dict[str, np.ndarray]]:
         if row[0] not in FAMILIES:
             raise InputError(f"{where} line {line}: family", f"one of {', '.join(FAMILIES)}", row[0])
         values.setdefault(row[0], []).append(
-            [_number(cell, name, f"{where} line {line}: {name}") for name, cell in zip(names, row[1:], strict=True)]
+            [_number(cell, name, where, line) for name, cell in zip(names, row[1:], strict=True)]
         )
     return {
         family: dict(zip(names, np.asarray(values[family]).T.copy(), strict=True))
@@ -93,12 +93,13 @@ def _draws(text: str, where: str) -> dict[str, dict[str, np.ndarray]]:
     }  # fmt: skip
 
 
-def _number(cell: str, name: str, where: str) -> float:
+def _number(cell: str, name: str, where: str, line: int) -> float:
     signed = name in REAL or name.startswith("offset_")
     try:
         value = float(cell)
         if not math.isfinite(value) or not (signed or value > 0):
             raise ValueError
     except ValueError:
-        raise InputError(where, "a finite number" if signed else "a finite number above 0", cell) from None
+        expected = "a finite number" if signed else "a finite number above 0"
+        raise InputError(f"{where} line {line}: {name}", expected, cell) from None
     return value
