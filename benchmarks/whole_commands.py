@@ -37,16 +37,17 @@ def main() -> None:
         "python -c 'import thresher'": [python, "-c", "import thresher"],
         "thresher --help": [thresher, "--help"],
         "thresher assess miri-2025": [thresher, "assess", "miri-2025"],
+        "thresher assess miri-2025 --central-only": [thresher, "assess", "miri-2025", "--central-only"],
         "thresher validate": [thresher, "validate"],
     }
-    print(f"\n{'command':32} {'wall s (median)':>16} {'min':>7} {'max':>7} {'peak MB':>9}")  # noqa: T201
+    print(f"\n{'command':40} {'wall s (median)':>16} {'min':>7} {'max':>7} {'peak MB':>9}")  # noqa: T201
     with tempfile.TemporaryDirectory() as folder:
         for label, command in commands.items():
             run_once(command, folder)
             runs = [run_once(command, folder) for _ in range(RUNS)]
             seconds = [wall for wall, _ in runs]
             print(  # noqa: T201
-                f"{label:32} {statistics.median(seconds):16.2f} {min(seconds):7.2f} {max(seconds):7.2f}"
+                f"{label:40} {statistics.median(seconds):16.2f} {min(seconds):7.2f} {max(seconds):7.2f}"
                 f" {max(peak for _, peak in runs):9.0f}"
             )
 

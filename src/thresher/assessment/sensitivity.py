@@ -220,7 +220,7 @@ def _value(name: str, share: float) -> float | None:
 def flips(least: Response, forms: Mapping[str, np.ndarray]) -> list[Flip]:
     """For each form of the penalty, the nearest world in which the target costs what the verdict's budget is.
 
-    Every other parameter is a standard normal z with quantile Phi(z), the medians at the origin. The point of least |z| on the
+    Every other parameter is a standard normal z with quantile Phi(z), the medians at the origin. The point of least norm on the
     surface cost = budget is found by the iteration of Hasofer and Lind (1974) and Rackwitz and Fiessler (1978), with gradients
     by differences; it is a first-order answer on a landscape with corners, checked by evaluating it.
     """
