@@ -210,8 +210,8 @@ def learning_formulas() -> str:
     return _fenced(
         "replicas and batch   1 + b + (M - 1) b / H + (cost of drift - 1),   b = local batch / critical batch\n"
         "cost of drift        ((T + x) / T)^(1 / beta),   T the law's token term B / D^beta, x the nats that drift adds:\n"
-        f"                     {f['replica_scale']} (N / 1e9)^-({f['replica_size_exponent']}) (D / 2e10)^-{f['replica_token_exponent']}"
-        f" h(H) (M - 1)^{f['replica_growth']} (the family `additive`, at the centre)\n"
+        f"                     {f['replica_scale']} (N / 1e9)^-({f['replica_size_exponent']})"
+        f" (D / 2e10)^-{f['replica_token_exponent']} h(H) (M - 1)^{f['replica_growth']} (the family `additive`, at the centre)\n"
         f"                     h(H) = ln(1 + (H - 1)/{f['inner_step_scale']}) / ln(1 + ({r} - 1)/{f['inner_step_scale']})\n"
         f"critical batch       {f['critical_batch_tokens_at_1e12']} x (tokens / 1e12)^{f['critical_batch_exponent']}\n"
         "two tiers            1 / H and h(H) are means: M - G of the M - 1 further replicas differ within groups, G - 1 between\n"
