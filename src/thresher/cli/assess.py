@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from thresher.cli.shared import (
+    adversary_options,
     cell,
     console,
     emit,
@@ -51,32 +52,7 @@ if TYPE_CHECKING:
     metavar="USD",
     help="Budget for which to reach the most; may be repeated.",
 )
-@click.option(
-    "--network", default="study", show_default=True, help="Network profile of the catalog (thresher catalog networks)."
-)
-@click.option(
-    "--chip",
-    "chips",
-    multiple=True,
-    metavar="ID",
-    help="Use only this chip; may be repeated.  [default: all that are for sale]",
-)
-@click.option(
-    "--precision",
-    "precisions",
-    type=click.Choice(["bf16", "fp8", "fp4"]),
-    multiple=True,
-    help="Use only this number format; may be repeated.",
-)
-@click.option(
-    "--mode",
-    "modes",
-    type=click.Choice(["flat", "hierarchical", "pipeline", "swarm"]),
-    multiple=True,
-    help="Use only this way of working together; may be repeated.",
-)
-@click.option("--max-days", type=float, help="Longest run considered.  [default: 548, the study's 1.5 years]")
-@click.option("--max-nodes", type=int, help="Most nodes considered.  [default: 100000]")
+@adversary_options
 @click.option(
     "--accounting",
     type=click.Choice(["full", "chips"]),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from thresher.cli.shared import cell, console, emit, examples, json_option, print_table, progress
+from thresher.cli.shared import adversary_options, cell, console, emit, examples, json_option, print_table, progress
 from thresher.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,25 +72,7 @@ SIGNED = 8
     metavar="FILE",
     help="What replicas cost, from thresher calibrate.  [default: the posterior that ships]",
 )
-@click.option(
-    "--network", default="study", show_default=True, help="Network profile of the catalog (thresher catalog networks)."
-)
-@click.option(
-    "--chip",
-    "chips",
-    multiple=True,
-    metavar="ID",
-    help="Use only this chip; may be repeated.  [default: all that are for sale]",
-)
-@click.option(
-    "--precision",
-    "precisions",
-    type=click.Choice(["bf16", "fp8", "fp4"]),
-    multiple=True,
-    help="Use only this number format; may be repeated.",
-)
-@click.option("--max-days", type=float, help="Longest run considered.  [default: 548, the study's 1.5 years]")
-@click.option("--max-nodes", type=int, help="Most nodes considered.  [default: 100000]")
+@adversary_options
 @click.option(
     "--clusters",
     type=click.Path(path_type=Path),
@@ -122,8 +104,9 @@ SIGNED = 8
 @json_option
 def design(
     regime: str, vary: tuple[str, ...], values: tuple[str, ...], targets: tuple[float, ...], draws: int | None, seed: int,
-    posterior: Path | None, network: str, chips: tuple[str, ...], precisions: tuple[str, ...], max_days: float | None,
-    max_nodes: int | None, clusters: Path | None, workers: int, scheduler: str | None, keep: Path | None, model: str,
+    posterior: Path | None, network: str, chips: tuple[str, ...], precisions: tuple[str, ...], modes: tuple[str, ...],
+    max_days: float | None, max_nodes: int | None, clusters: Path | None, workers: int, scheduler: str | None,
+    keep: Path | None, model: str,
     html_file: str | None, json_file: str | None,
 ) -> None:  # fmt: skip
     """Where should REGIME (a name, or a regime file) draw its lines?
@@ -136,8 +119,9 @@ def design(
     if model == "published":
         unused = {
             "--values": values, "--target": targets, "--draws": draws is not None, "--seed": seed,
-            "--posterior": posterior, "--chip": chips, "--precision": precisions, "--max-days": max_days is not None,
-            "--max-nodes": max_nodes is not None, "--clusters": clusters, "--workers": workers != 1, "--scheduler": scheduler,
+            "--posterior": posterior, "--chip": chips, "--precision": precisions, "--mode": modes,
+            "--max-days": max_days is not None, "--max-nodes": max_nodes is not None, "--clusters": clusters,
+            "--workers": workers != 1, "--scheduler": scheduler,
             "--keep": keep, "--html": html_file, "--network": network != "study",
         }  # fmt: skip
         for option, value in unused.items():
@@ -147,7 +131,7 @@ def design(
                 )
         _published(regime, _names(vary), json_file)
         return
-    from thresher.evasion.space import NUMBER_FORMATS
+    from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
     from thresher.thresholds.lines import parse_values
     from thresher.thresholds.sweep import prepare_sweep
 
@@ -156,7 +140,7 @@ def design(
     sweep = prepare_sweep(
         regime, vary=_names(vary) or VARIED, values=parse_values(values), targets=targets or None, draws=draws, seed=seed,
         posterior=posterior, network_profile=network, chips=chips or None, precisions=precisions or NUMBER_FORMATS,
-        longest_days=max_days, node_limit=max_nodes, clusters=clusters,
+        modes=modes or DISTRIBUTED_MODES, longest_days=max_days, node_limit=max_nodes, clusters=clusters,
     )  # fmt: skip
     kept = _store(sweep, keep)
     found = _run(sweep, kept, workers, scheduler)

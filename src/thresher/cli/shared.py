@@ -54,6 +54,44 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "json_file", metavar="FILE", help=JSON_HELP)(function)
 
 
+def adversary_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What the adversary of a search may use: the options that every search has."""
+    options = (
+        click.option(
+            "--network",
+            default="study",
+            show_default=True,
+            help="Network profile of the catalog (thresher catalog networks).",
+        ),
+        click.option(
+            "--chip",
+            "chips",
+            multiple=True,
+            metavar="ID",
+            help="Use only this chip; may be repeated.  [default: all that are for sale]",
+        ),
+        click.option(
+            "--precision",
+            "precisions",
+            type=click.Choice(["bf16", "fp8", "fp4"]),
+            multiple=True,
+            help="Use only this number format; may be repeated.",
+        ),
+        click.option(
+            "--mode",
+            "modes",
+            type=click.Choice(["flat", "hierarchical", "pipeline", "swarm"]),
+            multiple=True,
+            help="Use only this way of working together; may be repeated.",
+        ),
+        click.option("--max-days", type=float, help="Longest run considered.  [default: 548, the study's 1.5 years]"),
+        click.option("--max-nodes", type=int, help="Most nodes considered.  [default: 100000]"),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def whole_number(_ctx: click.Context, _option: click.Parameter, text: str) -> int | str:
     """A whole number where the text is one; other text goes on as it is, to be refused by name where its bounds are known."""
     try:
