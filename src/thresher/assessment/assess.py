@@ -215,7 +215,8 @@ def assess(
         answered = _answer_goal(arena, goal)
         if worlds is not None:
             found = propagate(arena, goal, worlds, budgets=budgets, progress=progress)
-            progress("finding what drives the answer")
+            if goal.target_flop_quality is not None:
+                progress("finding what drives the answer")
             driven = analyse(found, goal, seed=seed, posterior=drawn)
             answered = replace(answered, uncertainty=found, sensitivity=driven)
         answers.append(answered)

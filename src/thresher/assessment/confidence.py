@@ -120,8 +120,11 @@ def commitment_line(found: GoalUncertainty, *, by_budget: bool = False) -> str:
     parts = []
     for confidence, plan in commitments(found):
         if plan is not None:
-            figure, words = (plan.flop_quality, capability) if by_budget else (plan.cost_usd, dollars)
-            parts.append(f"{percent(confidence)} sure: {median_and_most(figure, words)}, {committed_machines(plan)}")
+            if by_budget:
+                what = f"at least {capability(plan.sure_flop_quality)} within the budget"
+            else:
+                what = median_and_most(plan.cost_usd, dollars)
+            parts.append(f"{percent(confidence)} sure: {what}, {committed_machines(plan)}")
     return "; ".join([*parts, *_no_plan_so_sure(found)])
 
 
@@ -145,8 +148,8 @@ def commitment_sentence(found: GoalUncertainty) -> str:
 
 
 def committed_figure(plan: Committed, by_budget: bool) -> str:
-    """What a committed plan costs, or for a budget reaches, at the median."""
-    return end(plan.flop_quality.q50, capability) if by_budget else end(plan.cost_usd.q50, dollars)
+    """What a committed plan costs at the median, or for a budget is sure to reach."""
+    return f"at least {capability(plan.sure_flop_quality)}" if by_budget else end(plan.cost_usd.q50, dollars)
 
 
 def committed_interval(plan: Committed, by_budget: bool) -> str:

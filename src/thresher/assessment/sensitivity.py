@@ -14,11 +14,23 @@ from thresher.evasion.pattern import Plans
 from thresher.evasion.space import in_worlds, settings
 from thresher.learning.posterior import Posterior, load_posterior
 from thresher.learning.replica_families import FAMILIES
-from thresher.simulation.draws import EDGE, FAMILY, LAW_ROW, ROW, Worlds, dimensions, groups, smoothed, worlds_at
+from thresher.simulation.draws import (
+    EDGE,
+    FAMILY,
+    LAW_ROW,
+    MISFIT,
+    ROW,
+    Worlds,
+    dimensions,
+    groups,
+    smoothed,
+    worlds_at,
+)
 from thresher.simulation.parameters import quantities
 
 LOW, HIGH = 0.05, 0.95
 WAYPOINTS = 30
+BISECTIONS = 5
 PER_DECADE_SHORT = 4.0
 """Decades of cost added for each decade of capability that a plan falls short by: beyond reach, worse is still dearer."""
 
@@ -135,8 +147,9 @@ def _soft_cost(goal: Goal, values: Mapping[str, np.ndarray]) -> np.ndarray:
 def analyse(
     uncertainty: GoalUncertainty, goal: Goal, *, seed: int, posterior: Posterior | None = None
 ) -> Sensitivity | None:
-    """What drives the least cost of a target; None where no draw reaches it, or for a budget."""
-    if goal.target_flop_quality is None or uncertainty.reached == 0.0:
+    """What drives the least cost of a target; None where no draw reaches it, where draws are few, or for a budget."""
+    few = len(uncertainty.by_draw["family"]) < settings()["sensitivity"]["least_draws"]
+    if goal.target_flop_quality is None or uncertainty.reached == 0.0 or few:
         return None
     drawn = posterior or load_posterior()
     least, steady = response(uncertainty, goal, drawn), response(uncertainty, goal, smoothed(drawn))
@@ -212,7 +225,7 @@ def _shown(name: str, share: float) -> str:
 
 def _value(name: str, share: float) -> float | None:
     """The value of a parameter at a quantile; None for rows of the posterior and of the loss law."""
-    if name in (FAMILY, ROW, LAW_ROW):
+    if name in (FAMILY, ROW, MISFIT, LAW_ROW):
         return None
     return float(quantile(quantities()[name], np.asarray([share]))[0])
 
@@ -246,7 +259,29 @@ def flips(least: Response, forms: Mapping[str, np.ndarray]) -> list[Flip]:
         for form, values in enumerate(excess(paths)):
             flipped = np.flatnonzero((values <= 0) != (start[form] <= 0))
             found[form] += [(float(np.linalg.norm(paths[form][at])), paths[form][at]) for at in flipped[:1]]
-    return [_flip(name, *pair) for name, pair in zip(forms, zip(start, found, strict=True), strict=True)]
+    nearest = [min(crossings, key=lambda one: one[0])[1] if crossings else None for crossings in found]
+    points = _brought_back(excess, nearest, start)
+    return [_flip(name, *pair) for name, pair in zip(forms, zip(start, points, strict=True), strict=True)]
+
+
+def _brought_back(
+    excess: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
+    points: Sequence[np.ndarray | None],
+    start: Sequence[float],
+) -> list[np.ndarray | None]:
+    """Points beyond a flip, brought back along their way from the waypoint before, by bisection, as far as it still flips."""
+    near = [None if point is None else point * (1.0 - 1.0 / WAYPOINTS) for point in points]
+    far = list(points)
+    for _ in range(BISECTIONS):
+        middle = [
+            np.zeros(len(_free())) if p is None or n is None else 0.5 * (n + p) for n, p in zip(near, far, strict=True)
+        ]
+        for form, values in enumerate(excess([one[None] for one in middle])):
+            if far[form] is not None and (values[0] <= 0) != (start[form] <= 0):
+                far[form] = middle[form]
+            elif far[form] is not None:
+                near[form] = middle[form]
+    return far
 
 
 def _free() -> np.ndarray:
@@ -268,13 +303,13 @@ def _excess(least: Response, forms: Sequence[np.ndarray]) -> Callable[[Sequence[
     return excess
 
 
-def _flip(family: str, start: float, found: Sequence[tuple[float, np.ndarray]]) -> Flip:
-    """The nearest of the flips found, and what it takes: the parameters that move the most."""
+def _flip(family: str, start: float, z: np.ndarray | None) -> Flip:
+    """The flip found, and what it takes: the parameters that move the most."""
     from scipy.special import ndtr  # noqa: PLC0415
 
-    if not found:
+    if z is None:
         return Flip(family, start <= 0, None, ())
-    distance, z = min(found, key=lambda crossing: crossing[0])
+    distance = float(np.linalg.norm(z))
     names, quantiles = np.asarray(dimensions())[_free()], ndtr(z)
     largest = np.argsort(-np.abs(z), kind="stable")[: settings()["sensitivity"]["shifts"]]
     shifts = (

@@ -57,7 +57,11 @@ class FamilyAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The plan of an adversary who must commit: how sure it wanted to be, how sure it is, and what it costs over the draws."""
+    """The plan of an adversary who must commit: how sure it wanted to be, how sure it is, and what it costs over the draws.
+
+    The cost is spent whether or not the goal is met. ``sure_flop_quality`` is what it reaches in ``confidence`` of the draws, for
+    a budget within it.
+    """
 
     confidence: float
     reached: float
@@ -68,6 +72,7 @@ class Committed:
     choices: Mapping[str, float]
     cost_usd: Interval
     flop_quality: Interval
+    sure_flop_quality: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def propagate(
     outcomes |= {
         "cost_usd": interval(cost),
         "declared_cost_usd": interval(declared),
-        "cost_ratio": interval(cost / declared),
+        "cost_ratio": interval(_ratio(cost, declared)),
     }
     return GoalUncertainty(
         float(np.mean(met)),
@@ -156,6 +161,12 @@ def _figures(found: Sequence[Plans], which: np.ndarray, met: np.ndarray, p: Mapp
         for name in (*CHOICES, "chips_per_node"):
             figures[name][at] = columns[name]
     return figures
+
+
+def _ratio(cost: np.ndarray, declared: np.ndarray) -> np.ndarray:
+    """Cost over that of the declared datacentre, where one can be built; infinite where only that can."""
+    known = np.isfinite(declared)
+    return np.asarray(cost[known] / declared[known])
 
 
 def _declared_cost(arena: Arena, goal: Goal, quality: np.ndarray, met: np.ndarray, worlds: Worlds) -> np.ndarray:
@@ -202,7 +213,7 @@ def _by_family(
             reached = np.isfinite(own)
             found.append(
                 FamilyAnswer(
-                    name, int(mine.sum()), float(np.mean(reached)), interval(own), interval(own / declared[mine]),
+                    name, int(mine.sum()), float(np.mean(reached)), interval(own), interval(_ratio(own, declared[mine])),
                     float(np.mean(own <= settings()["verdict_budget"])),
                     float(np.mean(split[mine][reached])) if reached.any() else np.nan,
                 )
@@ -216,4 +227,5 @@ def _committed(plan: Commitment) -> Committed:
     return Committed(
         plan.confidence, plan.reached, plan.setting.mode, hardware.chip.chip, hardware.precision, hardware.chips_per_node,
         choices, interval(plan.cost_usd), interval(plan.flop_quality),
+        float(np.quantile(plan.flop_quality, 1.0 - plan.confidence, method="lower")),
     )  # fmt: skip

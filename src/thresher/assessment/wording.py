@@ -402,7 +402,7 @@ FLIPS = (
     " the largest, in order."
 )
 KNOWS = "If it knows the world and re-plans in every draw (least cost, most evasion)"
-COMMITS = "If it must commit to one plan before knowing (median cost)"
+COMMITS = "If it must commit to one plan before knowing (median cost, spent whether or not it succeeds)"
 FORMS = "By form of the replica penalty, in more than half of its draws"
 DRIVES = "What drives the cost: share of the variance of its logarithm, interactions included"
 CHANGES = "What would change the conclusion"

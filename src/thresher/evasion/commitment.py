@@ -39,6 +39,7 @@ def over_all(goal: Goal, worlds: Mapping[str, Any], draws: np.ndarray, confidenc
 
     def achieved(setting: Setting, choices: Choices) -> dict[str, np.ndarray]:
         values = evaluate(setting, _crossed(choices, draws), worlds)
+        values = values | {"flop_quality": _within_budget(goal, values)}
         by_draw = {name: v.reshape(len(draws), -1).T for name, v in values.items()}
         reduced = {name: np.quantile(v, cost_share, axis=1, method="higher") for name, v in by_draw.items()}
         quality = np.quantile(by_draw["flop_quality"], 1.0 - confidence, axis=1, method="lower")
@@ -89,7 +90,7 @@ def _worth(plan: Commitment, goal: Goal) -> float:
     """What a plan that is sure enough is chosen by: its median cost; for a budget, the capability that it is sure of."""
     if goal.budget_usd is None:
         return float(np.median(plan.cost_usd))
-    return -float(np.quantile(plan.flop_quality, 1.0 - plan.confidence))
+    return -float(np.quantile(plan.flop_quality, 1.0 - plan.confidence, method="lower"))
 
 
 def _judged(
@@ -130,8 +131,15 @@ def _with_enough_nodes(
     choices = {name: v[0].item() for name, v in enough.choices.items() if name != "draw"}
     return Commitment(
         confidence, Plans(plan.setting, crossed, score, values["stages"]), plan.setting, choices, values["cost_usd"],
-        values["flop_quality"], float(np.mean(score < MISSED)),
+        _within_budget(goal, values), float(np.mean(score < MISSED)),
     )  # fmt: skip
+
+
+def _within_budget(goal: Goal, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Capability, 0 where the plan costs more than a budget allows: there it is not carried out."""
+    cost = values["cost_chips_only_usd" if goal.chips_only else "cost_usd"]
+    over = cost > (np.inf if goal.budget_usd is None else goal.budget_usd)
+    return np.asarray(np.where(over, 0.0, values["flop_quality"]))
 
 
 def _crossed(choices: Choices, draws: np.ndarray) -> Choices:

@@ -18,8 +18,9 @@ from thresher.learning.replica_families import FAMILIES, drift, replica_loss
 from thresher.simulation.parameters import LAW, parameters, quantities
 from thresher.sources import read_yaml
 
-FAMILY, ROW, LAW_ROW = "replica_family", "replica_cost", "loss_law"
-"""The three dimensions that stand for no single parameter: the structural choice, a row of its posterior, and of the loss law."""
+FAMILY, ROW, MISFIT, LAW_ROW = "replica_family", "replica_cost", "replica_misfit", "loss_law"
+"""The dimensions that stand for no single parameter: the structural choice, a row of its posterior, how far a run strays from the
+family (a normal, in the row's own ``misfit``), and a row of the loss law."""
 EDGE = 1e-9
 """Probabilities keep so far from 0 and 1, where a quantile may be infinite."""
 MOST_DRAWS = 100_000
@@ -114,7 +115,7 @@ def worlds_at(unit: np.ndarray, posterior: Posterior | None = None) -> Worlds:
     for name in column.keys() & quantities().keys() - {FAMILY}:
         drawn[name] = _or_central(column[name], quantile(quantities()[name], _filled(column[name])), central[name])
     drawn |= _law(column[LAW_ROW], central)
-    drawn |= _replicas(column[FAMILY], column[ROW], central, posterior or load_posterior())
+    drawn |= _replicas(column[FAMILY], column[ROW], column[MISFIT], central, posterior or load_posterior())
     return Worlds(np.asarray(unit), drawn)
 
 
@@ -147,9 +148,11 @@ def _law(u: np.ndarray, central: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _replicas(
-    family_u: np.ndarray, row_u: np.ndarray, central: Mapping[str, Any], posterior: Posterior
+    family_u: np.ndarray, row_u: np.ndarray, misfit_u: np.ndarray, central: Mapping[str, Any], posterior: Posterior
 ) -> dict[str, np.ndarray]:
-    """The family by its weight, and a row of its posterior by severity; without a family, the central one."""
+    """The family by its weight, a row of its posterior by severity, and how far a run strays; by default the central ones."""
+    from scipy.special import ndtri  # noqa: PLC0415 - where draws are made
+
     names = [name for name in FAMILIES if name in posterior.weights]
     edges = np.cumsum([posterior.weights[name] for name in names])
     chosen = np.minimum(np.searchsorted(edges / edges[-1], _filled(family_u), side="right"), len(names) - 1)
@@ -158,13 +161,17 @@ def _replicas(
     central_row = np.isnan(family_u) & np.isnan(row_u)
     columns = [name for name in next(iter(posterior.draws.values())) if name in central]
     found = {name: np.full(len(family), float(central[name])) for name in columns}
+    usual = posterior.draws.get(list(FAMILIES)[int(central[FAMILY])], posterior.draws[names[0]])
+    misfit = np.full(len(family), float(np.median(usual["misfit"])))
     for name in names:
         mine = (family == list(FAMILIES).index(name)) & ~central_row
         rows = by_severity(name, posterior.draws[name])
         at = rows[_row(row_u[mine], len(rows))]
+        misfit[mine] = posterior.draws[name]["misfit"][at]
         for column in columns:
             found[column][mine] = posterior.draws[name][column][at]
-    return {FAMILY: family, **found}
+    factor = np.maximum(1.0 + misfit * ndtri(_filled(misfit_u)), 0.0)
+    return {FAMILY: family, "replica_factor": factor, **found}
 
 
 def by_severity(family: str, rows: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -37,7 +37,7 @@ def added_loss(
             **{name: p[name] for name in _SHAPE},
         )  # fmt: skip
 
-    return _by_family(xp, p["replica_family"], by)
+    return p["replica_factor"] * _by_family(xp, p["replica_family"], by)
 
 
 def drift_data_cost(c: Columns, p: Parameters, law: LossLaw, *, tokens: Array, replicas: Array, drift: Array) -> Array:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -90,12 +91,17 @@ def work_out(task: Task) -> Mapping[str, np.ndarray]:
     """
     worlds = _worlds(task.drawn)
     by_owner = [clause for clause in task.regime.cluster_clauses if clause.grouping.over == "owner"]
-    free = replace(task.regime, clauses=tuple(c for c in task.regime.clauses if c not in by_owner))
+    free = replace(task.regime, clauses=tuple(_of_a_site(c) if c in by_owner else c for c in task.regime.clauses))
     grids = _grids(task, free)
     owned = _grids(task, task.regime) if by_owner else []
     figures = _respond(grids, task, worlds)
     cost = _respond(owned, task, worlds)["spread_usd"] if by_owner else figures["spread_usd"]
     return figures | {"cost_usd": cost, "largest_params": np.asarray(_largest_params(grids))}
+
+
+def _of_a_site(clause: Any) -> Any:
+    """A line per owner as a line on every node: whoever shares a fleet holds a whole node at least."""
+    return clause.model_copy(update={"grouping": clause.grouping.model_copy(update={"over": "site"})})
 
 
 def _grids(task: Task, regime: Regime) -> list[Evaluated]:

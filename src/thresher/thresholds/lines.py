@@ -108,6 +108,8 @@ def parse_values(texts: Sequence[str]) -> dict[str, list[Line]]:
         except ValueError:
             expected = "AXIS=LINE,LINE,... or AXIS=LOW:HIGH:COUNT, for instance memory=320,640,1280,none"
             raise InputError("--values", expected, text) from None
+        if name.strip() in found:
+            raise InputError("--values", "the lines of each axis once", text)
         found[name.strip()] = lines
     return found
 

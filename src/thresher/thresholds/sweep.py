@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,16 @@ class Sweep:
                 "tasks": {name: repr(task) for name, task in self.tasks.items()},
                 "parameters": default.parameters(),
                 "settings": [settings(), search_settings()],
+                "data": _data_files(),
             }
         )
+
+
+def _data_files() -> dict[str, str]:
+    """A hash of every data file of the package: prices, ranges and draws are among what the numbers depend on."""
+    root = Path(str(files("thresher")))
+    found = sorted(path for path in root.glob("*/data/*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 def design(

@@ -300,7 +300,9 @@ def forced_sentences(design: Design) -> list[str]:
             continue
         seen.append(cell.lines)
         start = (
-            f"At {goal(design.main_target)}, of the draws within reach, the best plan" if len(seen) == 1 else "The same"
+            f"At {goal(design.main_target)}, of the draws {_reached_by(design)}, the best plan"
+            if len(seen) == 1
+            else "The same"
         )
         holds = "splits the model over several nodes" if len(seen) == 1 else ""
         region = "over neighbouring nodes of one region (pipeline)" if len(seen) == 1 else ""
@@ -311,6 +313,12 @@ def forced_sentences(design: Design) -> list[str]:
         )  # fmt: skip
         sentences.append(f"{parts}; a node holds {_holds(cell)}.")
     return sentences
+
+
+def _reached_by(design: Design) -> str:
+    """Whose plans are spoken of: under a line per owner, those of a fleet that several owners share."""
+    by_owner = any(axis.over == "owner" for axis in design.axes)
+    return "within reach of a fleet that owners share" if by_owner else "within reach"
 
 
 def _holds(cell: CellAnswer) -> str:
