@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thresher.api import assess, classify, design, lint, simulate, validate
+    from thresher.api import assess, classify, design, lint, programmes, simulate, validate
 
-__all__ = ["assess", "classify", "design", "lint", "simulate", "validate"]
+__all__ = ["assess", "classify", "design", "lint", "programmes", "simulate", "validate"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The verbs of the command line, for Python: assess, design, simulate, classify, lint and validate."""
+"""The verbs of the command line, for Python: assess, design, programmes, simulate, classify, lint and validate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 from thresher.assessment.assess import assess
 from thresher.errors import InputError
+from thresher.portfolios.programmes import programmes
 from thresher.regime import Decision, Finding, lint_regime, load_regime, read_clusters
 from thresher.simulation.plans import Value, check_plan, read_plan, simulate_plan
 from thresher.sources import read_text
 from thresher.thresholds.sweep import design
 from thresher.validation import validate
 
-__all__ = ["assess", "classify", "design", "lint", "simulate", "validate"]
+__all__ = ["assess", "classify", "design", "lint", "programmes", "simulate", "validate"]
 
 MODELS = ("default", "published")
 

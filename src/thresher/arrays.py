@@ -58,6 +58,7 @@ def evaluate_in_blocks(
     columns: Mapping[str, Array],
     rows: int,
     workers: int | None = None,
+    width: int = 1,
 ) -> dict[str, np.ndarray]:
     """Evaluate a vectorised model over NumPy columns, block by block, on several threads.
 
@@ -74,8 +75,10 @@ def evaluate_in_blocks(
         The common length.
     workers
         Threads; by default those that `use_threads` allows, or else the processors this process may use.
+    width
+        Numbers that the function makes of a row, where it crosses rows with something else.
     """
-    size = block_size(rows)
+    size = block_size(rows, width)
 
     def run(start: int) -> Mapping[str, Array]:
         part = slice(start, min(start + size, rows))
@@ -98,11 +101,12 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-def block_size(rows: int) -> int:
-    """Rows of a block: at most ``BLOCK_ROWS``, an even number of blocks of about one size, whatever the number of threads."""
-    if rows < 2 * LEAST_BLOCK_ROWS:
+def block_size(rows: int, width: int = 1) -> int:
+    """Rows of a block: at most ``BLOCK_ROWS`` numbers of ``width`` a row, an even number of blocks of about one size,
+    whatever the number of threads."""
+    if rows * width < 2 * LEAST_BLOCK_ROWS:
         return max(rows, 1)
-    return -(-rows // (2 * -(-rows // (2 * BLOCK_ROWS))))
+    return max(1, -(-rows // (2 * -(-rows * width // (2 * BLOCK_ROWS)))))
 
 
 @contextmanager

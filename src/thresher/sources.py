@@ -36,6 +36,8 @@ def read_text(path: Path) -> str:
         raise InputError(str(path), f"a file that can be read ({error.strerror or error})") from None
     except UnicodeDecodeError as error:
         raise InputError(str(path), f"text in UTF-8 (byte {error.start} is not)") from None
+    except ValueError as error:
+        raise InputError(str(path), f"a name that a file can have ({error})") from None
 
 
 def read_yaml(text: str, where: str) -> Any:

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from thresher.assessment.detection import Watch, detection_of
 from thresher.assessment.explain import explain_capability, explain_cost
 from thresher.assessment.sensitivity import Sensitivity, analyse
 from thresher.assessment.uncertainty import GoalUncertainty, propagate
 from thresher.catalog import chip, network, reference_systems
+from thresher.countermeasures.actors import load_actor
+from thresher.countermeasures.parameters import draw_detection
+from thresher.countermeasures.programmes import load_programme, programme_for
+from thresher.countermeasures.timeline import Timeline
 from thresher.errors import InputError
 from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, answer, frontier, prepare
 from thresher.evasion.evaluation import Goal
@@ -27,6 +32,8 @@ from thresher.simulation.draws import draw_worlds, groups
 
 DRAWS = 1000
 """Draws of the world unless told otherwise."""
+ACTOR = "company"
+"""Who tries unless told otherwise."""
 FORMAT_BITS = {"bf16": 16, "fp8": 8, "fp4": 4}
 
 
@@ -68,6 +75,7 @@ class GoalAnswer:
     cost: Explanation | None
     uncertainty: GoalUncertainty | None = None
     sensitivity: Sensitivity | None = None
+    detection: Timeline | None = None
 
     @property
     def nearest_clause(self) -> ClauseMargin | None:
@@ -106,6 +114,7 @@ class Assessment:
     draws: int | None
     seed: int
     posterior: str | None
+    watch: Watch | None
 
     def as_result(self) -> Result:
         """The result file's content."""
@@ -126,6 +135,8 @@ class Assessment:
                 "posterior": self.posterior or "shipped",
                 "distributions": [group.name for group in groups()],
                 "parameters": self.arena.parameters,
+                "actor": None if self.watch is None else self.watch.actor,
+                "programme": None if self.watch is None else self.watch.programme,
             },
             {
                 "answers": [_answer_data(item) for item in self.answers],
@@ -151,6 +162,8 @@ def assess(
     draws: int | None = DRAWS,
     seed: int = 0,
     posterior: str | Path | None = None,
+    programme: str | Path | None = None,
+    actor: str | Path = ACTOR,
     progress: Callable[[str], None] = lambda _message: None,
 ) -> Assessment:
     """Find the cheapest plan that no cluster clause of a regime covers, for each capability and budget.
@@ -177,6 +190,9 @@ def assess(
         alone. The same seed gives the same numbers in every run.
     posterior
         A posterior file of ``thresher calibrate``; the shipped one by default.
+    programme, actor
+        What the state does to detect, and who tries: names that ship or files; by default what the rule's own text provides,
+        and a large company. They decide the timeline of detection alone.
 
     Raises
     ------
@@ -187,6 +203,10 @@ def assess(
     s = settings()
     drawn = None if posterior is None else load_posterior(Path(posterior))
     worlds = None if draws is None else draw_worlds(draws, seed, drawn)
+    watch = None
+    if draws is not None:
+        state = load_programme(programme_for(rule.name) if programme is None else programme)
+        watch = Watch(load_actor(actor), state, draw_detection(draws, seed))
     longest = s["longest_days"] if longest_days is None else longest_days
     wanted = targets if targets is not None else () if budgets else s["targets"]
     for name, values, (least, most) in (
@@ -218,7 +238,8 @@ def assess(
             if goal.target_flop_quality is not None:
                 progress("finding what drives the answer")
             driven = analyse(found, goal, seed=seed, posterior=drawn)
-            answered = replace(answered, uncertainty=found, sensitivity=driven)
+            noticed = None if watch is None else detection_of(found, watch)
+            answered = replace(answered, uncertainty=found, sensitivity=driven, detection=noticed)
         answers.append(answered)
     low, high = settings()["curve_bounds"]
     quality = np.geomspace(low, high, settings()["curve_points"])
@@ -226,7 +247,7 @@ def assess(
     curves.append(frontier([arena.declared], "declared datacentre", quality))
     return Assessment(
         rule, arena, tuple(answers), tuple(burden_of_reference_systems(rule)), tuple(curves), duration_reasoning(longest),
-        _largest_models(arena), draws, seed, None if posterior is None else str(posterior),
+        _largest_models(arena), draws, seed, None if posterior is None else str(posterior), watch,
     )  # fmt: skip
 
 
@@ -354,12 +375,17 @@ def _answer_data(item: GoalAnswer) -> dict[str, object]:
         "explanations": {"capability": item.capability, "cost": item.cost},
         "uncertainty": None if item.uncertainty is None else _uncertainty_data(item.uncertainty),
         "sensitivity": item.sensitivity,
+        "detection": item.detection,
     }
+
+
+BY_DRAW = ("found", "footprints", "line_chips")
+"""What an answer keeps of every draw and a result file leaves out."""
 
 
 def _uncertainty_data(found: GoalUncertainty) -> dict[str, object]:
     """The intervals and probabilities of one goal, with the draws behind them to four figures, but not their plans."""
-    data = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "found"}
+    data = {field.name: getattr(found, field.name) for field in fields(found) if field.name not in BY_DRAW}
     ladder = [{"budget_usd": usd, "probability": share} for usd, share in found.within_budget]
     by_draw: dict[str, object] = {"families": list(FAMILIES)}
     by_draw |= {

@@ -11,6 +11,7 @@ import numpy as np
 from thresher.assessment import formats
 from thresher.assessment import wording as say
 from thresher.assessment.assess import Assessment, GoalAnswer
+from thresher.assessment.charts_of_detection import charts_of_detection
 from thresher.assessment.charts_of_draws import charts_of_draws
 from thresher.assessment.svg import (
     BLUE,
@@ -44,7 +45,8 @@ def charts(assessment: Assessment) -> tuple[Chart, ...]:
     """Every chart that the assessment has data for, in the order of the page."""
     reached = [item for item in assessment.answers if item.plan is not None]
     drawn = (draw(assessment, reached) for draw in (_least_cost, _cost_parts, _evidence, _margins))
-    return (*(chart for chart in drawn if chart is not None), *charts_of_draws(assessment))
+    own = (chart for chart in drawn if chart is not None)
+    return (*own, *charts_of_draws(assessment), *charts_of_detection(assessment.answers))
 
 
 def _least_cost(assessment: Assessment, reached: Sequence[GoalAnswer]) -> Chart | None:

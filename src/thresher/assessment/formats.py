@@ -71,6 +71,8 @@ def percent(share: float) -> str:
     if not math.isfinite(share):
         return NOTHING
     value = 100 * share
+    if 0 < value < 0.05:  # and 0.02% not as nothing
+        return f"{value:.1g}%" if value >= 1e-4 else "under 0.0001%"
     # 99.6% must not read as the whole line
     return f"{value:.1f}%" if 99 < value < 100 or 0 < value < 10 else f"{value:.0f}%"
 

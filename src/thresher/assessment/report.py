@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-from thresher.assessment import confidence, formats
+from thresher.assessment import confidence, formats, noticing
 from thresher.assessment import wording as say
 from thresher.assessment.assess import Assessment
 from thresher.assessment.charts import charts
+from thresher.assessment.charts_of_detection import NAMES as CHARTS_OF_DETECTION
 from thresher.assessment.charts_of_draws import NAMES as CHARTS_OF_DRAWS
 from thresher.assessment.page import environment
 from thresher.catalog import chip
+from thresher.countermeasures.texts import texts
 from thresher.evasion.space import settings
 from thresher.simulation import default
 from thresher.sources import Quantity
@@ -37,7 +39,10 @@ def html_report(assessment: Assessment) -> str:
         verdict_budget=settings()["verdict_budget"],
         confidences=settings()["commitment"]["confidences"],
         charts=charts(assessment),
-        of_draws=CHARTS_OF_DRAWS,
+        apart=(*CHARTS_OF_DRAWS, *CHARTS_OF_DETECTION),
+        seen=noticing,
+        countermeasures=texts(),
+        watched=[item for item in drawn if item.detection is not None],
         table=_table(assessment),
         main=say.main_answer(assessment),
         chips=[chip(name) for name in _chips_of_plans(assessment)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from thresher.assessment import noticing
 from thresher.assessment import wording as say
 from thresher.assessment.assess import Assessment, GoalAnswer
 
@@ -49,6 +50,8 @@ def print_assessment(assessment: Assessment, console: Console) -> None:
     if drawn:
         for heading, lines in say.draws_paragraphs(assessment):
             paragraph(heading, *lines)
+        if noticed := noticing.noticed_paragraph(assessment):
+            paragraph(noticed[0], *noticed[1])
     else:
         _print_bests(assessment, paragraph)
     caught = [f"{item.system}: {', '.join(item.clauses)}" for item in assessment.burden if item.covered]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 from thresher.evasion.best_response import Arena
 from thresher.evasion.commitment import Commitment, commit
 from thresher.evasion.evaluation import MISSED, Goal
-from thresher.evasion.footprint import people
+from thresher.evasion.footprint import OUTCOMES as OF_FOOTPRINT
+from thresher.evasion.footprint import Footprint, footprint
 from thresher.evasion.pattern import Plans
-from thresher.evasion.space import columns_of, settings
+from thresher.evasion.space import columns_of, lines_of, settings
 from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, respond
 from thresher.learning.replica_families import FAMILIES
 from thresher.simulation import default
@@ -79,10 +80,11 @@ class Committed:
 class GoalUncertainty:
     """One goal over all draws.
 
-    ``reached`` is the share of draws in which some plan meets the goal; ``outcomes`` are intervals over those that do, but for
-    ``cost_usd`` and ``cost_ratio``, which are over all (infinite where out of reach). ``within_budget`` gives the probability of
-    meeting the goal for at most so many dollars, ``chosen`` the share of each mode, number format and chip, ``by_draw`` the cost,
-    the declared cost and the family of every draw.
+    ``reached`` is the share of draws in which some plan meets the goal; ``outcomes`` are intervals over those that do, but
+    for ``cost_usd`` and ``cost_ratio``, which are over all (infinite where out of reach). ``within_budget`` gives the
+    probability of meeting the goal for at most so many dollars, ``chosen`` the share of each mode, number format and chip,
+    ``by_draw`` the cost, the declared cost and the family of every draw. ``footprints`` are those of the best plans,
+    ``line_chips`` the fewest chips at one site that the rule would cover, both by draw and NaN where nothing meets the goal.
     """
 
     reached: float
@@ -92,6 +94,8 @@ class GoalUncertainty:
     by_family: tuple[FamilyAnswer, ...]
     committed: tuple[Committed, ...]
     by_draw: Mapping[str, np.ndarray]
+    footprints: Footprint
+    line_chips: np.ndarray
     found: tuple[Plans, ...]
 
 
@@ -113,7 +117,7 @@ def propagate(
     known = [*found, *(plan.in_each for plan in plans)]  # who knows the world may choose these too
     which, score = best_of_each_world(known, draws)
     met = score < MISSED
-    figures = _figures(known, which, met, p)
+    figures, footprints, lines = _figures(known, which, met, p)
     cost = np.where(met, figures.pop("cost_usd"), np.inf)
     declared = _declared_cost(arena, goal, figures["flop_quality"], met, worlds)
     figures |= {"chips": figures["nodes"] * figures.pop("chips_per_node")}
@@ -135,14 +139,20 @@ def propagate(
         _by_family(cost, declared, figures["stages"] > 1, worlds.family),
         tuple(map(_committed, plans)),
         by_draw,
+        footprints,
+        lines,
         tuple(found),
     )
 
 
-def _figures(found: Sequence[Plans], which: np.ndarray, met: np.ndarray, p: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """What the best plan of each draw chooses and achieves; NaN where there is none."""
-    names = (*OUTCOMES, *CHOICES, "chips_per_node", "people")
-    figures = {name: np.full(len(which), np.nan) for name in names}
+def _figures(
+    found: Sequence[Plans], which: np.ndarray, met: np.ndarray, p: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], Footprint, np.ndarray]:
+    """What the best plan of each draw chooses and achieves, its footprint, and the line that its sites keep below; NaN where
+    there is none."""
+    figures = {name: np.full(len(which), np.nan) for name in (*OUTCOMES, *CHOICES, "chips_per_node", "people")}
+    left = {item.name: np.full(len(which), np.nan) for item in fields(Footprint)}
+    lines = np.full(len(which), np.nan)
     for place, plans in enumerate(found):
         draw = plans.choices["draw"].astype(int)
         rows = np.flatnonzero((which[draw] == place) & met[draw])
@@ -152,15 +162,22 @@ def _figures(found: Sequence[Plans], which: np.ndarray, met: np.ndarray, p: Mapp
         at = draw[rows]
         columns = columns_of(mine.setting, mine.choices)
         here = of_rows(p, at)
+        wanted = {*OUTCOMES, *OF_FOOTPRINT}
         with np.errstate(all="ignore"):
-            out = default.simulate(columns, here, mode=mine.setting.mode, wanted=OUTCOMES)
-        sites = np.ones(len(at)) if mine.setting.mode == "datacenter" else columns["nodes"]
-        figures["people"][at] = people(out, sites, here)
+            out = default.simulate(columns, here, mode=mine.setting.mode, wanted=wanted)
+        one_site = mine.setting.mode == "datacenter"
+        seen = footprint(
+            out, chips_per_node=columns["chips_per_node"], nodes=columns["nodes"], parameters=here, one_site=one_site
+        )
+        for name, values in left.items():
+            values[at] = getattr(seen, name)
+        lines[at] = lines_of(mine.setting)[mine.choices["hardware"].astype(int)]
         for name in OUTCOMES:
             figures[name][at] = out[name]
         for name in (*CHOICES, "chips_per_node"):
             figures[name][at] = columns[name]
-    return figures
+    figures["people"] = left["people"]
+    return figures, Footprint(**left), lines
 
 
 def _ratio(cost: np.ndarray, declared: np.ndarray) -> np.ndarray:
@@ -179,7 +196,7 @@ def _declared_cost(arena: Arena, goal: Goal, quality: np.ndarray, met: np.ndarra
     grid = in_worlds_near_best(arena.declared, [open_goal], worlds.parameters, effort)
     found = respond([grid], open_goal, worlds.parameters, len(worlds), effort)
     which, score = best_of_each_world(found, len(worlds))
-    return np.where(score < MISSED, _figures(found, which, score < MISSED, worlds.parameters)["cost_usd"], np.inf)
+    return np.where(score < MISSED, _figures(found, which, score < MISSED, worlds.parameters)[0]["cost_usd"], np.inf)
 
 
 def _labels(found: Sequence[Plans], which: np.ndarray, met: np.ndarray) -> dict[str, np.ndarray]:

@@ -718,7 +718,7 @@ WEAKNESSES = (
     "Training in FP4 at this scale is unproven; plans in fp4 assume that what holds for smaller models goes on holding.",
     "Swarm training compresses what passes between nodes in a learned subspace; its authors' result has not been independently"
     " replicated, and compression beyond theirs is extrapolated.",
-    "The adversary here is competent and unhurried: no learning on the job, no failed attempts, no supplier who talks."
-    " Detection by people, purchases, power or traffic is not part of this answer; the footprint says what there is to notice.",
+    "The adversary here is competent and unhurried: no learning on the job and no failed attempts. Detection is judged beside the"
+    " cheapest plans and does not change them; its coefficients rest on judgement oftener than any others of this report.",
     "Only chips of the catalog that are for sale with known figures are considered, and one kind of chip to a plan.",
 )

@@ -11,6 +11,7 @@ from thresher.cli.assess import assess
 from thresher.cli.calibrate import calibrate
 from thresher.cli.catalog import catalog
 from thresher.cli.design import design
+from thresher.cli.programmes import programmes
 from thresher.cli.regimes import classify, regime
 from thresher.cli.shared import CONTEXT, Commands, examples
 from thresher.cli.simulate import simulate
@@ -38,5 +39,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (assess, design, simulate, classify, regime, catalog, calibrate, validate):
+for command in (assess, design, programmes, simulate, classify, regime, catalog, calibrate, validate):
     main.add_command(command)

@@ -12,6 +12,7 @@ from thresher.cli.shared import (
     adversary_options,
     cell,
     console,
+    detection_options,
     emit,
     examples,
     given,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         "thresher assess miri-2026-memory --target 1e25 --network continental",
         "thresher assess my-rule.yaml --budget 5e7 --chip H100-SXM --chip A100-SXM-80GB --json -",
         "thresher assess miri-2025 --draws 4000 --seed 1",
+        "thresher assess miri-2025 --programme study --actor small-state",
         "thresher assess miri-2025 --central-only",
     )
 )
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="A posterior of what replicas cost, from thresher calibrate.  [default: the one that ships]",
 )
+@detection_options
 @click.option("--central-only", is_flag=True, help="Central values alone: quick, and without intervals.")
 @click.option("--html", "html_file", metavar="FILE", help="Where the report goes.  [default: reports/REGIME.html]")
 @json_option
@@ -108,18 +111,20 @@ def assess(
     draws: Any,
     seed: Any,
     posterior: str | None,
+    programme: str | None,
+    actor: str,
     central_only: bool,
     html_file: str | None,
     json_file: str | None,
 ) -> None:
     """Can a prohibited run hide below REGIME (a name, or a regime file)?
 
-    Finds the cheapest plan that no cluster clause covers for each capability, what nearly caught it, what the same costs
-    in the open, whom the rule burdens, and how far the plan lies beyond anything measured; each answer with its 50% and 90%
-    intervals over draws of everything uncertain. Prints a table, and writes a report (HTML) and a result file (JSON) under
-    reports/.
+    Finds the cheapest plan that no cluster clause covers for each capability, what nearly caught it, what the same costs in
+    the open, whom the rule burdens, and how far the plan lies beyond anything measured; each answer with its 50% and 90%
+    intervals over draws of everything uncertain; and whether, when and by what the run would be detected. Prints a table, and
+    writes a report (HTML) and a result file (JSON) under reports/.
     """
-    of_draws = given(ctx, "draws", "seed", "posterior")
+    of_draws = given(ctx, "draws", "seed", "posterior", "programme", "actor")
     if model == "published":
         unused = {
             **of_draws,
@@ -157,6 +162,8 @@ def assess(
         draws=None if central_only else draws,
         seed=seed,
         posterior=posterior,
+        programme=programme,
+        actor=actor,
         progress=progress,
     )
     name = result.regime.name

@@ -92,6 +92,28 @@ def adversary_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def detection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What the state does to detect, and who tries."""
+    options = (
+        click.option(
+            "--programme",
+            metavar="NAME|FILE",
+            help="What the state does to detect: a programme by name (thresher programmes --list) or a file."
+            "  [default: what the rule's own text provides]",
+        ),
+        click.option(
+            "--actor",
+            default="company",
+            show_default=True,
+            metavar="NAME|FILE",
+            help="Who tries: lab, company, small-state, major-state, or a file.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def whole_number(_ctx: click.Context, _option: click.Parameter, text: str) -> int | str:
     """A whole number where the text is one; other text goes on as it is, to be refused by name where its bounds are known."""
     try:

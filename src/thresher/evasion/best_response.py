@@ -255,7 +255,10 @@ def describe(best: Best, parameters: Mapping[str, float]) -> AdversaryPlan:
     shown = {name: value for name, value in best.choices.items() if name not in ("hardware", "nodes")}
     return AdversaryPlan(
         mode, hardware.chip.chip, hardware.precision, hardware.chips_per_node, nodes, shown, outcome,
-        footprint(hardware.chip.chip, hardware.chips_per_node, outcome, nodes, parameters, one_site=mode == "datacenter"),
+        footprint(
+            outcome, chips_per_node=float(hardware.chips_per_node), nodes=float(nodes), parameters=parameters,
+            one_site=mode == "datacenter",
+        ),
         tuple(plan_horizon(mode, hardware.precision, outcome, flat)),
     )  # fmt: skip
 

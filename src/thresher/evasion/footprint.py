@@ -1,4 +1,4 @@
-"""The footprint of a plan: what it leaves in the world for others to notice."""
+"""The footprint of plans: what they leave in the world for others to notice."""
 
 from __future__ import annotations
 
@@ -11,59 +11,86 @@ from thresher.simulation.cost import DAYS_PER_YEAR
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Chips, sites, money, power, people and traffic of one plan, over its duration."""
+    """Chips, sites, money, power, people and traffic of a plan over its duration; any field may be an array.
 
-    chips: float
-    chip: str
-    sites: float
-    chips_per_site: float
-    duration_days: float
-    cost_usd: float
-    usd_per_year: float
-    power_mw: float
-    power_kw_per_site: float
-    energy_mwh: float
-    people: float
-    mean_upload_mbps_per_node: float
-    peak_upload_mbps_per_node: float
-    mean_download_mbps_per_node: float
+    ``capital_usd`` is spent while buying; ``running_usd_per_year`` while the machines run. ``people_core`` lead the run,
+    ``people_operators`` look after its sites.
+    """
+
+    chips: Array
+    sites: Array
+    chips_per_site: Array
+    duration_days: Array
+    cost_usd: Array
+    chips_usd: Array
+    capital_usd: Array
+    running_usd_per_year: Array
+    power_mw: Array
+    power_kw_per_site: Array
+    energy_mwh: Array
+    people: Array
+    people_core: Array
+    people_operators: Array
+    mean_upload_mbps_per_node: Array
+    peak_upload_mbps_per_node: Array
+    mean_download_mbps_per_node: Array
 
 
-def people(outcome: Mapping[str, Array], sites: Array, parameters: Mapping[str, Array]) -> Array:
-    """The core team and the operators of its sites, technicians by power where those are more (one datacentre)."""
-    xp = namespace(outcome["power_mw"], sites)
-    by_power = outcome["power_mw"] * parameters["technicians_per_mw"]
-    return parameters["people_core_team"] + xp.maximum(
-        by_power, sites * parameters["operators_per_site"] + 0.0 * by_power
-    )
+OUTCOMES = (
+    "days", "cost_usd", "cost_chips_usd", "cost_servers_usd", "power_mw", "energy_mwh", "mean_upload_mbps", "peak_upload_mbps",
+    "mean_download_mbps",
+)  # fmt: skip
+"""The columns of `simulation.default.simulate` that a footprint is read off."""
+
+
+def operators(power_mw: Array, sites: Array, parameters: Mapping[str, Array]) -> Array:
+    """Those who look after the sites: some at every site, or by power where that asks for more (one datacentre)."""
+    xp = namespace(power_mw, sites)
+    by_power = power_mw * parameters["technicians_per_mw"]
+    return xp.maximum(by_power, sites * parameters["operators_per_site"] + 0.0 * by_power)
 
 
 def footprint(
-    chip: str,
-    chips_per_node: float,
-    outcome: Mapping[str, float],
-    nodes: float,
-    parameters: Mapping[str, float],
+    outcome: Mapping[str, Array],
     *,
+    chips_per_node: Array,
+    nodes: Array,
+    parameters: Mapping[str, Array],
     one_site: bool,
 ) -> Footprint:
-    """Read a plan's footprint off its outcome.
+    """Read the footprint of plans off their outcomes.
 
-    Who among its people knows the purpose is not modelled here.
+    Parameters
+    ----------
+    outcome
+        Columns of ``OUTCOMES``.
+    chips_per_node, nodes
+        Of the same plans.
+    parameters
+        Central values or draws of the preset ``default``.
+    one_site
+        Whether all nodes stand at one site.
     """
-    sites = 1.0 if one_site else nodes
+    chips = nodes * chips_per_node
+    sites = nodes / nodes if one_site else nodes
+    years = outcome["days"] / DAYS_PER_YEAR
+    capital = outcome["cost_chips_usd"] + outcome["cost_servers_usd"]
+    staff = operators(outcome["power_mw"], sites, parameters)
     return Footprint(
-        chips=nodes * chips_per_node,
-        chip=chip,
+        chips=chips,
         sites=sites,
-        chips_per_site=nodes * chips_per_node / sites,
+        chips_per_site=chips / sites,
         duration_days=outcome["days"],
         cost_usd=outcome["cost_usd"],
-        usd_per_year=outcome["cost_usd"] / max(outcome["days"] / DAYS_PER_YEAR, 1.0),
+        chips_usd=outcome["cost_chips_usd"],
+        capital_usd=capital,
+        running_usd_per_year=(outcome["cost_usd"] - capital) / years,
         power_mw=outcome["power_mw"],
         power_kw_per_site=1e3 * outcome["power_mw"] / sites,
         energy_mwh=outcome["energy_mwh"],
-        people=float(people(outcome, sites, parameters)),
+        people=parameters["people_core_team"] + staff,
+        people_core=parameters["people_core_team"] + 0.0 * staff,
+        people_operators=staff,
         mean_upload_mbps_per_node=outcome["mean_upload_mbps"],
         peak_upload_mbps_per_node=outcome["peak_upload_mbps"],
         mean_download_mbps_per_node=outcome["mean_download_mbps"],

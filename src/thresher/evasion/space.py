@@ -174,6 +174,11 @@ def in_worlds(setting: Setting, keep: np.ndarray, parameters: Mapping[str, Any])
     )
 
 
+def lines_of(setting: Setting) -> np.ndarray:
+    """The fewest chips of each hardware at one site that some clause would cover; infinite where none does."""
+    return np.asarray([np.inf if item.bound is None else item.bound + 1.0 for item in setting.hardware])
+
+
 def _most_chips(regime: Regime | None, mode: str, hardware: Sequence[Hardware]) -> np.ndarray:
     """The bound on all nodes together: of clauses that count by owner, and of every clause where all stand at one site."""
     bounds = []

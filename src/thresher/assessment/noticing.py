@@ -1,0 +1,170 @@
+"""The words of detection: whether, when and by what a plan would be noticed, and what that costs in false alarms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from thresher.assessment.assess import Assessment, GoalAnswer
+from thresher.assessment.formats import dollars, number, percent, span
+from thresher.assessment.wording import goal
+from thresher.countermeasures.accounting import largest_likelihood_ratio
+from thresher.countermeasures.channels import channels
+from thresher.countermeasures.hiding import Hiding
+from thresher.countermeasures.parameters import quantities
+from thresher.countermeasures.programmes import countermeasures, settings
+from thresher.countermeasures.texts import route_title, title
+from thresher.countermeasures.timeline import Cause, Timeline
+from thresher.sources import Quantity
+
+NOTICED = "Would it be noticed? Chance that the cheapest plans are detected"
+SHOWN = 3
+"""Countermeasures named in a line."""
+LEAST_SHOWN = 0.005
+MONTHS = 12.0
+TRIAGE = (
+    "Leads compete for those who follow them, and are followed here in the order of what they are worth, which takes an"
+    " analyst who"
+    " knows what to look for: an optimist's reading, under which more of a countermeasure never lowers detection."
+)
+OVERLOADED = (
+    "There are more leads than can be followed. In life, more of a countermeasure that brings many false alarms could then lower"
+    " detection, by burying better leads; this model does not let it."
+)
+
+
+def noticed_line(answer: GoalAnswer) -> str:
+    """Whether, by what and how soon the cheapest plans of a goal would be noticed."""
+    found = answer.detection
+    if found is None:
+        return "nothing to say: no plan within reach in enough draws, or more chips than the actor could come by"
+    first = [f"{title(one.countermeasure).lower()} {percent(one.first_by_finish)}" for one in by_share(found)[:SHOWN]]
+    text = f"detected before the run is finished with a chance of {percent(1.0 - found.finish_mean)} ({finish_span(found)})"
+    text += f", first by {', '.join(first)}" if first else ""
+    return (
+        f"{text}. {when(found)}; {percent(found.share_done)} of the run is done on average before it is stopped or ends"
+    )
+
+
+def finish_span(found: Timeline) -> str:
+    """The 90% interval of the chance of being detected before the end of training."""
+    low, high = 1.0 - found.finish[-1], 1.0 - found.finish[0]
+    return f"90% of the draws {span(low, high, percent)}"
+
+
+def when(found: Timeline) -> str:
+    """How soon detection has a chance of one half, and of one in ten."""
+    tenth, half, _ = found.detected_years
+    if math.isinf(tenth):
+        return "Not even one in ten is detected by the time the machines are gone"
+    late = "half never" if math.isinf(half) else f"half within {months(half)}"
+    return f"One in ten is detected within {months(tenth)} of the first purchase, {late}"
+
+
+def months(years: float) -> str:
+    """A time in months."""
+    return "never" if math.isinf(years) else f"{number(round(MONTHS * years, 1))} months"
+
+
+def by_share(found: Timeline) -> list[Cause]:
+    """The countermeasures that detect first, most often first."""
+    ranked = sorted(found.causes, key=lambda one: -one.first_by_finish)
+    return [one for one in ranked if one.first_by_finish >= LEAST_SHOWN]
+
+
+def false_alarm_line(found: Timeline) -> str:
+    """False alarms a year where nothing is hidden, and what they cost in inspections."""
+    text = (
+        f"Where nothing is hidden the programme brings {number(found.false_leads_per_year)} false alarms a year, of which"
+        f" {number(found.capacity)} leads can be followed ({dollars(found.followed_usd_per_year)} a year)"
+    )
+    return f"{text}: more than inspectors" if found.overloaded else text
+
+
+def totals_line(answers: Sequence[GoalAnswer]) -> str:
+    """What a national total of chips could say of the plans: next to nothing."""
+    plans = [(goal(item), item.plan.footprint.chips) for item in answers if item.plan is not None]
+    if not plans:
+        return ""
+    p = quantities()
+    registered, error = p["registered_chips"].value, p["total_median_relative_error"].value
+    parts = [f"{largest_likelihood_ratio(chips / registered, error):.4g} for {name}" for name, chips in plans]
+    return (
+        f"National totals see nothing: against {number(registered)} chips, counted with a median error of {percent(error)},"
+        " no shortfall"
+        f" could move the odds that something is hidden by more than a factor of {', '.join(parts)}."
+    )
+
+
+def programme_line(assessment: Assessment) -> str:
+    """Who tries, and what the state does."""
+    watch = assessment.watch
+    if watch is None:
+        return ""
+    return (
+        f"Programme {watch.programme.name} ({_lower(watch.programme.title)}) against the actor {watch.actor.name}"
+        f" ({_lower(watch.actor.title)}), who knows it."
+    )
+
+
+def hidden_as(way: Hiding) -> str:
+    """How a plan is hidden, in words: never more than the class of it."""
+    housed = "in known facilities" if way.colocated else "on premises of its own"
+    lots = (
+        ""
+        if way.route in ("stock", "domestic", "rented")
+        else f", bought in lots of {number(way.lot_sites)} of a site's chips"
+    )
+    return f"{route_title(way.route)}{lots}" + ("" if way.route == "rented" else f", housed {housed}")
+
+
+def leak_lines(found: Timeline) -> list[tuple[str, str]]:
+    """The chance that people alone give it away by the end of training, by each published way of counting."""
+    return [(name, span(low, high, percent)) for name, (low, high) in found.leaks.items()]
+
+
+def leak_range(found: Timeline) -> str:
+    """The range over the published ways of counting, which differ by two orders of magnitude for small teams."""
+    low, high = min(one for one, _ in found.leaks.values()), max(one for _, one in found.leaks.values())
+    return f"People alone, by the published models of leaks, unprotected and unrewarded: {span(low, high, percent)}"
+
+
+def noticed_paragraph(assessment: Assessment) -> tuple[str, list[str]] | None:
+    """The paragraph of the terminal: a line for each goal, then false alarms."""
+    if assessment.watch is None:
+        return None
+    lines = [f"{goal(item)}: {noticed_line(item)}." for item in assessment.answers]
+    known = [item.detection for item in assessment.answers if item.detection is not None]
+    if known:
+        lines += [f"{leak_range(known[len(known) // 2])}.", f"{false_alarm_line(known[0])}."]
+    return NOTICED, [*lines, f"{programme_line(assessment)} thresher programmes lets it trade cost for discretion."]
+
+
+def settings_of(countermeasure: str, assessment: Assessment) -> list[tuple[str, str, str]]:
+    """The settings of a countermeasure: what each is, where the programme has it, and its unit."""
+    if assessment.watch is None:
+        return []
+    values = assessment.watch.programme.settings
+    return [
+        (settings()[name].description, number(values[name]), settings()[name].unit)
+        for name in countermeasures().get(countermeasure, ())
+    ]
+
+
+def channel_titles(countermeasure: str) -> Sequence[str]:
+    """What a countermeasure looks at, channel by channel."""
+    return [row["title"] for row in channels().values() if row["countermeasure"] == countermeasure]
+
+
+def cause_of(found: Timeline, countermeasure: str) -> Cause | None:
+    """What a timeline says of one countermeasure."""
+    return next((one for one in found.causes if one.countermeasure == countermeasure), None)
+
+
+def parameters_of_detection() -> list[Quantity]:
+    """Every parameter of detection, with its source."""
+    return list(quantities().values())
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
