@@ -21,9 +21,18 @@ from thresher.assessment import confidence, wording
 from thresher.assessment.formats import dollars, percent, times
 from thresher.assessment.uncertainty import Interval
 from thresher.catalog import chips, networks, reference_systems
+from thresher.countermeasures import leak_probability, time_to_identification
+from thresher.countermeasures.actors import actors, load_actor
+from thresher.countermeasures.channels import PHASES, channels
+from thresher.countermeasures.hiding import routes
+from thresher.countermeasures.parameters import leak_rates
+from thresher.countermeasures.parameters import quantities as detection_quantities
+from thresher.countermeasures.programmes import countermeasures, load_programme, programmes, settings
+from thresher.countermeasures.texts import texts
 from thresher.evasion.published_tables import ThresholdRow, published_threshold_tables
 from thresher.learning.posterior import family_table, load_posterior
 from thresher.learning.replica_model import COST_NAMES, REPLICA_NAMES
+from thresher.portfolios.scenarios import COLUMNS, scenario_rows, study_scenarios
 from thresher.regime import ClusterClause, RunClause, load_regime, regime_schema_markdown, regimes
 from thresher.simulation import default
 from thresher.simulation.plans import plan_fields
@@ -142,6 +151,7 @@ def parameters() -> str:
     for where, rows in parameter_files().items():
         used = sum(name in default.quantities() for name in rows)
         reader = ", merged into the preset `default`" if used else ""
+        reader += ", of detection" if where.startswith("countermeasures") else ""
         parts += [f"## {where}", "", f"{len(rows)} parameters{reader}.", ""]
         sources = {row.source.id: row.source for row in rows.values()}
         parts += [
@@ -536,6 +546,102 @@ def design_frontier() -> str:
     )
 
 
+def detection_settings() -> str:
+    """Every setting of a programme, with what it costs."""
+    p = detection_quantities()
+    rows = [
+        (
+            f"`{name}`", row.countermeasure.replace("_", " "), text(row.unit), number(row.most), number(row.default),
+            number(p[f"cost_{name}"].value), number(p[f"burden_{name}"].value), text(row.description),
+        )
+        for name, row in settings().items()
+    ]  # fmt: skip
+    header = (
+        "setting",
+        "countermeasure",
+        "unit",
+        "most",
+        "unsaid",
+        "costs the state, USD a year",
+        "costs others",
+        "what it is",
+    )
+    return markdown(header, rows)
+
+
+def detection_channels() -> str:
+    """Every channel, and what there is for it to see in each phase."""
+    rows = [
+        (f"`{name}`", row["countermeasure"].replace("_", " "), text(row["title"]), *(row[phase] for phase in PHASES))
+        for name, row in channels().items()
+    ]
+    return markdown(("channel", "countermeasure", "looks for", *PHASES), rows)
+
+
+def detection_texts() -> str:
+    """Each countermeasure in words."""
+    rows = [
+        (f"**{text(one.title)}**", text(one.assumes), text(one.catches), text(one.burdens), text(one.blind))
+        for one in texts().values()
+    ]
+    return markdown(("countermeasure", "assumes", "catches", "burdens", "cannot see"), rows)
+
+
+def detection_programmes() -> str:
+    """The programmes that ship, setting by setting."""
+    shipped = [load_programme(name) for name in programmes()]
+    rows = [(f"`{name}`", *(number(one.settings[name]) for one in shipped)) for name in settings()]
+    about = "\n".join(f"- `{one.name}`: {text(one.title)} ({text(one.source)})" for one in shipped)
+    return f"{about}\n\n{markdown(('setting', *(f'`{one.name}`' for one in shipped)), rows)}"
+
+
+def detection_actors() -> str:
+    """The actors that ship: means, routes to chips, and how far each countermeasure reaches them."""
+    who = [load_actor(name) for name in actors()]
+    rows = [
+        ("budget, USD", *(number(one.budget_usd) for one in who)),
+        ("people at most", *(number(one.most_people) for one in who)),
+        ("chance of being detected that it accepts", *(number(one.risk_tolerance) for one in who)),
+        ("compartments", *(number(one.compartments) for one in who)),
+        *((text(row["title"]), *(number(one.routes.get(route, 0.0)) for one in who)) for route, row in routes().items()),
+        *(
+            (f"reach of {name.replace('_', ' ')}", *(number(one.reach[name]) for one in who))
+            for name in countermeasures()
+            if name in who[0].reach
+        ),
+    ]  # fmt: skip
+    about = "\n".join(f"- `{one.name}`: {text(one.title)}. {text(one.source)}." for one in who)
+    return f"{about}\n\n{markdown(('', *(f'`{one.name}`' for one in who)), rows)}"
+
+
+@cache
+def _scenarios() -> Sequence[Any]:
+    return study_scenarios("miri-2025")
+
+
+def detection_scenarios() -> str:
+    """The study's scenarios, ours beside its words."""
+    return markdown(COLUMNS, [tuple(map(text, row)) for row in scenario_rows(_scenarios())])
+
+
+def detection_leaks() -> str:
+    """The published ways of counting leaks for the people of the study's scenarios, over a year and a half."""
+    years, rows = 1.5, []
+    for row in [one for one in _scenarios() if one.months == max(one.months for one in _scenarios())]:
+        refit, published = (time_to_identification(row.people, curve) for curve in ("refit", "ai-futures"))
+        talk = [leak_probability(row.people, years, rate) for rate in leak_rates().values()]
+        rows.append((
+            f"{row.nodes:,}", f"{row.people:,.0f}", f"{published.mean:.2f}", f"{refit.mean:.2f}",
+            *(f"{one.q05:.2f} to {one.q95:.1f}" for one in (published, refit)),
+            f"{100 * min(talk):.2g}% to {100 * max(talk):.2g}%",
+        ))  # fmt: skip
+    header = (
+        "nodes", "people", "mean years, AI Futures' curve", "mean years, ours", "5 to 95%, AI Futures'", "5 to 95%, ours",
+        "Grimes, if all of them knew, in 1.5 years",
+    )  # fmt: skip
+    return markdown(header, rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "plan_fields": plan_table,
     "regime_schema": regime_schema,
@@ -561,6 +667,13 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "published_tables": published_tables,
     "design_default": design_default,
     "design_frontier": design_frontier,
+    "detection_settings": detection_settings,
+    "detection_channels": detection_channels,
+    "detection_texts": detection_texts,
+    "detection_programmes": detection_programmes,
+    "detection_actors": detection_actors,
+    "detection_scenarios": detection_scenarios,
+    "detection_leaks": detection_leaks,
 }
 
 

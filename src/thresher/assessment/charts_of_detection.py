@@ -23,6 +23,8 @@ NAMES = ("chart-detection",)
 MONTHS = 12.0
 LEAST = 0.003
 """A countermeasure that is less likely than this to catch first is drawn with the others."""
+ROOM_FOR_WORD = 0.07
+"""The share of the axis from which a phase has room for its name."""
 COLOURS = {
     "whistleblowing": BLUE, "chip_tracking": ORANGE, "hardware_controls": PURPLE, "forensic_accounting": GREEN,
     "inspections": RED, "energy_monitoring": YELLOW, "traffic_analysis": SKY, "cloud_reporting": "#004d40",
@@ -45,7 +47,7 @@ def detection_chart(shown: Sequence[tuple[str, Timeline]]) -> Chart:
         panels = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
         for axes, (heading, found) in zip(panels, shown, strict=True):
             _panel(axes, found)
-            axes.set_title(heading, loc="left", fontsize=9, fontweight="bold")
+            axes.set_title(heading, loc="left", fontsize=9, fontweight="bold", pad=15)
         panels[-1].set_xlabel("months since the first purchase")
         labelled = [axes.get_legend_handles_labels() for axes in panels]
         first = {name: handle for handles, names in labelled for handle, name in zip(handles, names, strict=True)}
@@ -85,10 +87,10 @@ def _panel(axes: Axes, found: Timeline) -> None:
     start = 0.0
     for phase, end in zip(PHASES, found.phase_ends_years, strict=True):
         axes.axvline(MONTHS * end, color=GREY, linewidth=0.9)
-        axes.text(MONTHS * 0.5 * (start + end), 1.03, PHASE_WORDS[phase], ha="center", va="bottom", fontsize=7.5)
+        if end - start > ROOM_FOR_WORD * found.years[-1]:
+            axes.text(MONTHS * 0.5 * (start + end), 1.03, PHASE_WORDS[phase], ha="center", va="bottom", fontsize=7.5)
         start = end
     axes.set_xlim(0.0, float(time[-1]))
     axes.set_ylim(0.0, 1.0)
     axes.set_yticks(np.linspace(0.0, 1.0, 5))
     axes.yaxis.set_major_formatter(lambda value, _at: formats.percent(value))
-    axes.title.set_position((0.0, 1.1))

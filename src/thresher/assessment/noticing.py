@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from thresher.assessment.assess import Assessment, GoalAnswer
 from thresher.assessment.formats import dollars, number, percent, span
-from thresher.assessment.wording import goal
+from thresher.assessment.wording import goal, main_answer
 from thresher.countermeasures.accounting import largest_likelihood_ratio
 from thresher.countermeasures.channels import channels
 from thresher.countermeasures.hiding import Hiding
@@ -22,6 +22,11 @@ SHOWN = 3
 """Countermeasures named in a line."""
 LEAST_SHOWN = 0.005
 MONTHS = 12.0
+LEAK_MODELS = {
+    "prism": "Grimes 2016, the case of PRISM", "tuskegee": "Grimes 2016, the case of Tuskegee",
+    "fbi": "Grimes 2016, the case of FBI forensics", "identification": "Time until covert programmes were identified, our refit",
+    "insider": "Events in which an insider alone gave a programme away",
+}  # fmt: skip
 TRIAGE = (
     "Leads compete for those who follow them, and are followed here in the order of what they are worth, which takes an"
     " analyst who"
@@ -43,6 +48,20 @@ def noticed_line(answer: GoalAnswer) -> str:
     text += f", first by {', '.join(first)}" if first else ""
     return (
         f"{text}. {when(found)}; {percent(found.share_done)} of the run is done on average before it is stopped or ends"
+    )
+
+
+def headline_sentence(assessment: Assessment) -> str:
+    """One sentence for the first screen: the chance that the run of the headline is detected before it is finished."""
+    answer = main_answer(assessment)
+    if assessment.watch is None or answer is None or answer.detection is None:
+        return ""
+    found = answer.detection
+    first = by_share(found)[:1]
+    by = f", most often by {title(first[0].countermeasure).lower()}" if first else ""
+    return (
+        f"Under the programme {assessment.watch.programme.name} the cheapest such run of the actor {assessment.watch.actor.name} would be"
+        f" detected before it is finished with a chance of {percent(1.0 - found.finish_mean)} ({finish_span(found)}){by}."
     )
 
 
@@ -88,7 +107,7 @@ def totals_line(answers: Sequence[GoalAnswer]) -> str:
         return ""
     p = quantities()
     registered, error = p["registered_chips"].value, p["total_median_relative_error"].value
-    parts = [f"{largest_likelihood_ratio(chips / registered, error):.4g} for {name}" for name, chips in plans]
+    parts = [f"{largest_likelihood_ratio(chips / registered, error):.6g} for {name}" for name, chips in plans]
     return (
         f"National totals see nothing: against {number(registered)} chips, counted with a median error of {percent(error)},"
         " no shortfall"
@@ -120,7 +139,7 @@ def hidden_as(way: Hiding) -> str:
 
 def leak_lines(found: Timeline) -> list[tuple[str, str]]:
     """The chance that people alone give it away by the end of training, by each published way of counting."""
-    return [(name, span(low, high, percent)) for name, (low, high) in found.leaks.items()]
+    return [(LEAK_MODELS.get(name, name), span(low, high, percent)) for name, (low, high) in found.leaks.items()]
 
 
 def leak_range(found: Timeline) -> str:

@@ -37,7 +37,8 @@ def print_assessment(assessment: Assessment, console: Console) -> None:
     console.print(Text(say.question(assessment), style="bold"))
     console.print(Text(f"{regime.title} ({regime.name}; {regime.jurisdiction}, {regime.status})", style="dim"))
     console.print()
-    console.print(Text(" ".join(say.headline(assessment))))
+    noticed = noticing.headline_sentence(assessment)
+    console.print(Text(" ".join([*say.headline(assessment), *([noticed] if noticed else [])])))
     console.print()
     fit = max(1, (console.width - LABEL_WIDTH) // COLUMN_WIDTH)
     for start in range(0, len(assessment.answers), fit):
@@ -50,8 +51,8 @@ def print_assessment(assessment: Assessment, console: Console) -> None:
     if drawn:
         for heading, lines in say.draws_paragraphs(assessment):
             paragraph(heading, *lines)
-        if noticed := noticing.noticed_paragraph(assessment):
-            paragraph(noticed[0], *noticed[1])
+        if said := noticing.noticed_paragraph(assessment):
+            paragraph(said[0], *said[1])
     else:
         _print_bests(assessment, paragraph)
     caught = [f"{item.system}: {', '.join(item.clauses)}" for item in assessment.burden if item.covered]

@@ -157,10 +157,10 @@ def leaks_by_model(
     With no programme and no frailty: what the models say of the same people and the same time, as they were published.
     """
     members: dict[str, dict[str, Any]] = {
-        f"grimes, {name}": {LEAK_MODEL: -1.0, "leak_rate": rate} for name, rate in leak_rates().items()
+        name: {LEAK_MODEL: -1.0, "leak_rate": rate} for name, rate in leak_rates().items()
     }
     members["identification"] = {LEAK_MODEL: 0.5, "ensemble_grimes": 0.0, "ensemble_insider": 0.0}
-    members["insider events"] = {LEAK_MODEL: 2.0}
+    members["insider"] = {LEAK_MODEL: 2.0}
     found = {}
     nothing = dict.fromkeys(programme.settings, 0.0) | {"investigations": programme.settings["investigations"]}
     bare = replace(programme, settings=nothing, assumptions={})

@@ -101,15 +101,16 @@ def _raised(here: Programme, far: Programme, *, pairs: bool) -> list[tuple[str, 
     for countermeasure, names in countermeasures().items():
         for name in names:
             for value in _levels(name, far):
-                add(name, {name: value})
-        for place, _ in enumerate(game_settings()["levels"]):
+                add(f"{name} to {value:,.4g}", {name: value})
+        for place, level in enumerate(game_settings()["levels"]):
             bundle = {name: levels[place] for name in names if (levels := _levels(name, far))}
-            add(countermeasure, bundle)
+            add(f"all of {countermeasure} to {level:.0%} of its usual most", bundle)
             bundles.append((countermeasure, place, bundle))
     for at, (one, place, bundle) in enumerate(bundles if pairs else []):
         for other, same, more in bundles[at + 1 :]:
             if one != other and place == same:
-                add(f"{one}, {other}", {**bundle, **more})
+                level = game_settings()["levels"][place]
+                add(f"all of {one} and of {other} to {level:.0%} of their usual most", {**bundle, **more})
     return list(found.values())
 
 
