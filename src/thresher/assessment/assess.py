@@ -205,7 +205,7 @@ def assess(
     worlds = None if draws is None else draw_worlds(draws, seed, drawn)
     watch = None
     if draws is not None:
-        state = load_programme(programme_for(rule.name) if programme is None else programme)
+        state = load_programme(programme_for(rule) if programme is None else programme)
         watch = Watch(load_actor(actor), state, draw_detection(draws, seed))
     longest = s["longest_days"] if longest_days is None else longest_days
     wanted = targets if targets is not None else () if budgets else s["targets"]

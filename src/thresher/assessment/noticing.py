@@ -60,8 +60,9 @@ def headline_sentence(assessment: Assessment) -> str:
     first = by_share(found)[:1]
     by = f", most often by {title(first[0].countermeasure).lower()}" if first else ""
     return (
-        f"Under the programme {assessment.watch.programme.name} the cheapest such run of the actor {assessment.watch.actor.name} would be"
-        f" detected before it is finished with a chance of {percent(1.0 - found.finish_mean)} ({finish_span(found)}){by}."
+        f"Under the programme {assessment.watch.programme.name} the cheapest such run of the actor {assessment.watch.actor.name}"
+        " would be detected before it is finished with a chance of"
+        f" {percent(1.0 - found.finish_mean)} ({finish_span(found)}){by}."
     )
 
 
@@ -91,11 +92,20 @@ def by_share(found: Timeline) -> list[Cause]:
     return [one for one in ranked if one.first_by_finish >= LEAST_SHOWN]
 
 
+def false_alarms(found: Timeline) -> str:
+    """False alarms a year in an innocent world: the median, and the middle nine tenths of the draws."""
+    middle, low, high = found.false_leads_per_year
+    return f"{number(middle)} (90% of the draws {span(low, high)})" if high > 0.0 else "none"
+
+
 def false_alarm_line(found: Timeline) -> str:
     """False alarms a year where nothing is hidden, and what they cost in inspections."""
+    if found.false_leads_per_year[2] == 0.0:
+        return "Where nothing is hidden the programme brings no false alarms"
     text = (
-        f"Where nothing is hidden the programme brings {number(found.false_leads_per_year)} false alarms a year, of which"
-        f" {number(found.capacity)} leads can be followed ({dollars(found.followed_usd_per_year)} a year)"
+        f"Where nothing is hidden the programme brings {false_alarms(found)} false alarms a year; {number(found.capacity)}"
+        " leads can be"
+        f" followed, for {dollars(found.followed_usd_per_year)} a year"
     )
     return f"{text}: more than inspectors" if found.overloaded else text
 
@@ -170,9 +180,13 @@ def settings_of(countermeasure: str, assessment: Assessment) -> list[tuple[str, 
     ]
 
 
-def channel_titles(countermeasure: str) -> Sequence[str]:
-    """What a countermeasure looks at, channel by channel."""
-    return [row["title"] for row in channels().values() if row["countermeasure"] == countermeasure]
+def channel_titles(found: Timeline, countermeasure: str) -> Sequence[str]:
+    """What a countermeasure looks at, channel by channel, and how often each is the first to detect before training ends."""
+    return [
+        f"{row['title']} ({percent(found.first_by_channel[name])})"
+        for name, row in channels().items()
+        if row["countermeasure"] == countermeasure
+    ]
 
 
 def cause_of(found: Timeline, countermeasure: str) -> Cause | None:

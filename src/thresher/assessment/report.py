@@ -27,7 +27,9 @@ def html_report(assessment: Assessment) -> str:
 
     The same assessment gives the same text, byte for byte.
     """
+    main = say.main_answer(assessment)
     drawn = [item for item in assessment.answers if item.uncertainty is not None]
+    watched = [item for item in drawn if item.detection is not None]
     return environment().get_template("report.html.j2").render(
         a=assessment,
         regime=assessment.regime,
@@ -42,9 +44,10 @@ def html_report(assessment: Assessment) -> str:
         apart=(*CHARTS_OF_DRAWS, *CHARTS_OF_DETECTION),
         seen=noticing,
         countermeasures=texts(),
-        watched=[item for item in drawn if item.detection is not None],
+        watched=watched,
+        looks=next((item for item in watched if item is main), watched[-1] if watched else None),
         table=_table(assessment),
-        main=say.main_answer(assessment),
+        main=main,
         chips=[chip(name) for name in _chips_of_plans(assessment)],
         largest=list(assessment.largest_node_params.items())[:LARGEST_MODELS_SHOWN],
         quantities=_quantities(assessment),

@@ -13,7 +13,7 @@ LAPLACE_MEDIAN = math.log(2.0)
 def total_likelihood_ratio(relative_error: Array, hidden_share: Array, median_relative_error: Array) -> Array:
     """The likelihood of an observed error of a total if a share of it is hidden, over that if nothing is.
 
-    Errors of estimate are Laplace, with tails heavier than normal ones: f(x) = exp(-|x| / b) / 2b, b = median / ln 2; what is
+    Errors of estimate are Laplace, with tails heavier than normal ones: f(x) = exp(-abs(x) / b) / 2b, b = median / ln 2; what is
     hidden moves the error by its share. The ratio never exceeds exp(share / b), and averages 1 when nothing is hidden.
 
     Parameters

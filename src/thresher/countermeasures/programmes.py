@@ -15,6 +15,7 @@ from typing import Any
 from thresher.arrays import Array
 from thresher.countermeasures.parameters import quantities, table
 from thresher.errors import InputError
+from thresher.regime import Regime, load_regime
 from thresher.sources import read_text, read_yaml
 
 KEYS = ("programme", "title", "source", "extends", "settings", "assumptions", "regimes")
@@ -111,9 +112,15 @@ def programmes() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
 
 
-def programme_for(regime: str) -> str:
-    """The programme that a regime's own text provides, or the baseline."""
-    return next((name for name in programmes() if regime in load_programme(name).regimes), BASELINE)
+def programme_for(rule: Regime) -> str:
+    """The programme that a regime's own text provides, or that of a regime all of whose duties it takes over; else the
+    baseline."""
+    for name in programmes():
+        for provided in load_programme(name).regimes:
+            duties = load_regime(provided).obligations
+            if rule.name == provided or (duties and all(duty in rule.obligations for duty in duties)):
+                return name
+    return BASELINE
 
 
 def load_programme(name_or_path: str | Path) -> Programme:

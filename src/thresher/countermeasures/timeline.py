@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from thresher.arrays import Array
 from thresher.countermeasures.channels import PHASES, channels, who_knows
@@ -47,7 +48,8 @@ class Timeline:
     ``mean_undetected`` its mean, which is the chance of it; ``first`` the mean chance of having been detected first by each
     countermeasure, cumulated. ``finish`` are quantiles over the draws of the chance to finish training undetected,
     ``finish_mean`` the chance. ``detected_years`` are the times by which detection has the chances of ``DETECTED``, infinite
-    where it never has. ``share_done`` is the expected share of training that is done, if detection ends it.
+    where it never has; ``first_by_channel`` the chance that each channel is the first by the end of training. ``share_done``
+    is the expected share of training that is done, if detection ends it.
     """
 
     programme: str
@@ -64,11 +66,12 @@ class Timeline:
     expected_years: float
     share_done: float
     causes: tuple[Cause, ...]
+    first_by_channel: Mapping[str, float]
     leaks: Mapping[str, tuple[float, float]]
     knows: Mapping[str, float]
     purchases: float
     chips_per_purchase: float
-    false_leads_per_year: float
+    false_leads_per_year: tuple[float, float, float]
     capacity: float
     followed_usd_per_year: float
     cost_usd_per_year: float
@@ -77,7 +80,7 @@ class Timeline:
     @property
     def overloaded(self) -> bool:
         """Whether there are more leads than can be followed: then more of a noisy channel could in life lower detection."""
-        return self.false_leads_per_year > self.capacity
+        return self.false_leads_per_year[0] > self.capacity
 
 
 def timeline(case: Mapping[str, Array], way: Hiding, programme: Programme, p: Mapping[str, Array]) -> Timeline:
@@ -92,26 +95,55 @@ def timeline(case: Mapping[str, Array], way: Hiding, programme: Programme, p: Ma
     by_time = np.stack([undetected(time, grouped, found.starts, found.lengths, v) for time in years])
     first = np.stack([detected_by_cause(time, grouped, found.starts, found.lengths, v).mean(axis=-1) for time in years])
     finish = _chance(found, TRAIN_END)
-    mean = by_time.mean(axis=1)
-    leads = {name: found.false_leads[countermeasures == name].sum(axis=0) for name in names}
     total = found.false_leads.sum(axis=0)
     followed_usd = np.minimum(total, programme.settings["investigations"]) * p["investigations_false_usd"]
     knows = who_knows({name: value[0, 0] for name, value in case.items()}, p)
-    lot = float(np.median(case["chips_per_purchase"]))
+    through_training = detected_by_cause(ends[TRAIN_END - 1], found.rates, found.starts, found.lengths, v).mean(axis=-1)
     return Timeline(
-        programme.name, way, years, np.quantile(by_time, SHARES, axis=1), mean,
-        dict(zip(names, first.T, strict=True)),
-        tuple(float(np.median(end)) for end in ends),
-        tuple(map(float, np.quantile(finish, SHARES))), float(finish.mean()), float(_chance(found, len(PHASES)).mean()),
-        tuple(_time_of(1.0 - share, mean, years) for share in DETECTED),
-        float(np.trapezoid(mean, years)),
-        float(expected_share_done(TRAIN_END - 1, grouped, found.lengths, v).mean()),
-        tuple(_cause(at, names, grouped, found, countermeasures, leads, first, years) for at in range(len(names))),
-        leaks_by_model(case, programme, p), {name: float(np.median(knows[name])) for name in ("fully", "partly", "not")},
-        float(np.median(case["route_bought"] * case["chips"] / case["chips_per_purchase"])), lot,
-        float(total.mean()), float(programme.settings["investigations"]), float(followed_usd.mean()),
-        *(float(np.mean(cost_usd_per_year(programme.settings, p, kind))) for kind in ("cost", "burden")),
-    )  # fmt: skip
+        programme=programme.name,
+        way=way,
+        years=years,
+        undetected=np.quantile(by_time, SHARES, axis=1),
+        mean_undetected=by_time.mean(axis=1),
+        first=dict(zip(names, first.T, strict=True)),
+        phase_ends_years=tuple(float(np.median(end)) for end in ends),
+        finish=tuple(map(float, np.quantile(finish, SHARES))),
+        finish_mean=float(finish.mean()),
+        end_mean=float(_chance(found, len(PHASES)).mean()),
+        detected_years=_times_of_detection(grouped, found),
+        expected_years=float(np.mean(_expected_years(grouped, found))),
+        share_done=float(expected_share_done(TRAIN_END - 1, grouped, found.lengths, v).mean()),
+        causes=tuple(_cause(at, names, grouped, found, countermeasures, first) for at in range(len(names))),
+        first_by_channel=dict(zip(channels(), through_training.tolist(), strict=True)),
+        leaks=leaks_by_model(case, programme, p),
+        knows={name: float(np.median(knows[name])) for name in ("fully", "partly", "not")},
+        purchases=float(np.median(case["route_bought"] * case["chips"] / case["chips_per_purchase"])),
+        chips_per_purchase=float(np.median(case["chips_per_purchase"])),
+        false_leads_per_year=_median_and_most(total),
+        capacity=float(programme.settings["investigations"]),
+        followed_usd_per_year=float(followed_usd.mean()),
+        cost_usd_per_year=float(np.mean(cost_usd_per_year(programme.settings, p))),
+        burden_usd_per_year=float(np.mean(cost_usd_per_year(programme.settings, p, "burden"))),
+    )
+
+
+def _times_of_detection(rates: np.ndarray, found: Hazards) -> tuple[float, ...]:
+    """The times by which the chance of having been detected, over all draws, comes to each of ``DETECTED``; infinite if never."""
+
+    def left(time: float, unseen: float) -> float:
+        return float(undetected(time, rates, found.starts, found.lengths, found.frailty_variance).mean()) - unseen
+
+    longest = float((found.starts[-1] + found.lengths[-1]).max())
+    wanted = [1.0 - share for share in DETECTED]
+    return tuple(brentq(left, 0.0, longest, args=(one,)) if left(longest, one) <= 0.0 else np.inf for one in wanted)
+
+
+def _expected_years(rates: np.ndarray, found: Hazards) -> np.ndarray:
+    """The expected time until detection or the end of all, in every draw."""
+    phases = range(len(PHASES))
+    done = [expected_share_done(phase, rates, found.lengths, found.frailty_variance) for phase in phases]
+    years: np.ndarray = np.sum(np.asarray(done) * found.lengths, axis=0)
+    return years
 
 
 def _chance(found: Hazards, phases: int) -> np.ndarray:
@@ -120,32 +152,29 @@ def _chance(found: Hazards, phases: int) -> np.ndarray:
     return np.asarray(survival(total, found.frailty_variance))
 
 
-def _time_of(unseen: float, mean: np.ndarray, years: np.ndarray) -> float:
-    """When the mean chance of being undetected has fallen so far; infinite where it never does."""
-    return float(np.interp(-unseen, -mean, years)) if mean[-1] <= unseen else np.inf
-
-
 def _cause(
-    at: int, names: Sequence[str], grouped: np.ndarray, found: Hazards, of: np.ndarray, leads: Mapping[str, np.ndarray],
-    first: np.ndarray, years: np.ndarray,
-) -> Cause:  # fmt: skip
-    alone = grouped[at : at + 1]
-    by_time = np.stack(
-        [undetected(t, alone, found.starts, found.lengths, found.frailty_variance).mean() for t in years]
-    )
+    at: int, names: Sequence[str], grouped: np.ndarray, found: Hazards, of: np.ndarray, first: np.ndarray
+) -> Cause:
+    alone, mine = grouped[at : at + 1], of == names[at]
     ends = found.starts[TRAIN_END - 1] + found.lengths[TRAIN_END - 1]
     by_finish = detected_by_cause(ends, grouped, found.starts, found.lengths, found.frailty_variance)[at]
-    own = leads[names[at]]
-    mine = np.flatnonzero((of == names[at]) & (found.false_leads.mean(axis=1) > 0.0))
-    weight = found.false_leads[mine]
-    followed = float(np.sum(found.followed[mine] * weight) / np.sum(weight)) if len(mine) else 1.0
-    low, high = np.quantile(own, (0.05, 0.95))
+    leads = found.false_leads[mine]
+    waiting, own = leads.sum(), leads.sum(axis=0)
     return Cause(
-        names[at], float(by_finish.mean()), float(first[-1, at]),
-        float(1.0 - _chance(replace(found, rates=alone), TRAIN_END).mean()),
-        tuple(_time_of(1.0 - share, by_time, years) for share in DETECTED),
-        (float(own.mean()), float(low), float(high)), followed,
-    )  # fmt: skip
+        countermeasure=names[at],
+        first_by_finish=float(by_finish.mean()),
+        first_by_end=float(first[-1, at]),
+        alone_by_finish=float(1.0 - _chance(replace(found, rates=alone), TRAIN_END).mean()),
+        alone_years=_times_of_detection(alone, found),
+        false_leads_per_year=_median_and_most(own),
+        followed=float((found.followed[mine] * leads).sum() / waiting) if waiting > 0.0 else 1.0,
+    )
+
+
+def _median_and_most(values: np.ndarray) -> tuple[float, float, float]:
+    """The median of draws, and the ends of their middle nine tenths."""
+    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+    return float(middle), float(low), float(high)
 
 
 def leaks_by_model(

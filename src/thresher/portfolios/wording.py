@@ -127,7 +127,7 @@ def reply_cells(reply: Reply) -> list[tuple[str, str]]:
         f"{title(one.countermeasure)} {percent(one.first_by_finish)}" for one in noticing.by_share(seen)[:3]
     )
     low, high = seen.finish[0], seen.finish[-1]
-    alarms = f"{number(seen.false_leads_per_year)}, {number(seen.capacity)} can be followed"
+    alarms = f"{noticing.false_alarms(seen)}; {number(seen.capacity)} leads can be followed"
     return [
         ("Reaches the target undetected", percent(reply.success)),
         ("leads taken as they come", percent(reply.as_they_come)),
