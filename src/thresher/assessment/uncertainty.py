@@ -239,10 +239,11 @@ def _by_family(
 
 
 def _committed(plan: Commitment) -> Committed:
-    hardware = plan.setting.hardware[int(plan.choices["hardware"])]
+    setting = plan.in_each.setting
+    hardware = setting.hardware[int(plan.choices["hardware"])]
     choices = {name: value for name, value in plan.choices.items() if name != "hardware" and np.isfinite(value)}
     return Committed(
-        plan.confidence, plan.reached, plan.setting.mode, hardware.chip.chip, hardware.precision, hardware.chips_per_node,
+        plan.confidence, plan.reached, setting.mode, hardware.chip.chip, hardware.precision, hardware.chips_per_node,
         choices, interval(plan.cost_usd), interval(plan.flop_quality),
         float(np.quantile(plan.flop_quality, 1.0 - plan.confidence, method="lower")),
     )  # fmt: skip

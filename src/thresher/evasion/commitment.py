@@ -15,7 +15,7 @@ from thresher.evasion.space import Setting, settings
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """One plan for all worlds: its setting and choices, and in every draw its cost in dollars and its capability in FLOP.
+    """One plan for all worlds: its choices, and in every draw its cost in dollars and its capability in FLOP.
 
     ``confidence`` is the share of worlds in which it was asked to meet its goal, ``reached`` the share in which it does;
     ``in_each`` is the plan in each world, as an adversary who knows the world may choose it too.
@@ -23,7 +23,6 @@ class Commitment:
 
     confidence: float
     in_each: Plans
-    setting: Setting
     choices: Mapping[str, float]
     cost_usd: np.ndarray
     flop_quality: np.ndarray
@@ -130,7 +129,7 @@ def _with_enough_nodes(
     score = goal.score(values)
     choices = {name: v[0].item() for name, v in enough.choices.items() if name != "draw"}
     return Commitment(
-        confidence, Plans(plan.setting, crossed, score, values["stages"]), plan.setting, choices, values["cost_usd"],
+        confidence, Plans(plan.setting, crossed, score, values["stages"]), choices, values["cost_usd"],
         _within_budget(goal, values), float(np.mean(score < MISSED)),
     )  # fmt: skip
 

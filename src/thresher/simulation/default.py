@@ -78,7 +78,8 @@ def simulate(
     """
     xp = namespace(*c.values())
     law = law_of(p) if law is None else law
-    nominal, c = c, had_rates(c, p["link_rate_factor"])
+    nominal = {**c, "chip_price_usd": c["chip_price_usd"] * p["chip_price_factor"]}
+    c = had_rates(c, p["link_rate_factor"])
     shape = compute.model_shape(c["params"], aspect_ratio=p["aspect_ratio"])
     per_token = compute.flop_per_token(c["active_params"], shape, sequence_tokens=c["sequence_tokens"])
     wan = bookings.internet_path(c["upload_mbps"], c["download_mbps"], 1e-3 * c["round_trip_ms"], p)
@@ -145,7 +146,7 @@ def simulate(
         * replica.replicas
         / cycle.tiers.counted,
         **_worth_columns(c, tokens, effective, value, data_costs),
-        **_money_columns(c, p, usd, power_mw, days),
+        **_money_columns(nominal, usd, power_mw, days),
         **_traffic(xp, ledger, cycle, link_load),
         "memory_needed_gb": replica.node.needed_gb,
         "memory_usable_gb": replica.node.usable_gb,
@@ -189,7 +190,7 @@ def _cost(xp: Any, c: Columns, p: Parameters, mode: str, days: Array, power_mw: 
     return run_cost(
         nodes=c["nodes"],
         chips_per_node=c["chips_per_node"],
-        price_usd=c["chip_price_usd"] * p["chip_price_factor"],
+        price_usd=c["chip_price_usd"],
         workstation=c["chip_workstation"],
         price_with_server=c["chip_price_with_server"],
         one_site=mode == "datacenter",
@@ -234,12 +235,11 @@ def _worth_columns(
     }
 
 
-def _money_columns(c: Columns, p: Parameters, usd: Cost, power_mw: Array, days: Array) -> dict[str, Array]:
-    price = c["chip_price_usd"] * p["chip_price_factor"]
+def _money_columns(c: Columns, usd: Cost, power_mw: Array, days: Array) -> dict[str, Array]:
     return {
         "cost_usd": usd.total,
         **{f"cost_{name}_usd": part for name, part in usd._asdict().items()},
-        "cost_chips_only_usd": chips_only_usd(c["nodes"], c["chips_per_node"], price),
+        "cost_chips_only_usd": chips_only_usd(c["nodes"], c["chips_per_node"], c["chip_price_usd"]),
         "power_mw": power_mw,
         "energy_mwh": energy.energy_mwh(power_mw, days),
     }

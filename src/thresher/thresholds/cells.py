@@ -106,7 +106,7 @@ def _of_a_site(clause: Any) -> Any:
 
 def _grids(task: Task, regime: Regime) -> list[Evaluated]:
     p = default.parameters()
-    chips = usable_chips(task.chips) if task.chips else usable_chips()
+    chips = usable_chips(task.chips or None)
     found = unseen_settings(
         regime, chips, within_links(task.network, regime.interconnect_limit_gbit_s), longest_days=task.longest_days,
         node_limit=task.node_limit, precisions=task.precisions, modes=task.modes, parameters=p,
