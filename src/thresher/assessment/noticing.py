@@ -22,6 +22,7 @@ SHOWN = 3
 """Countermeasures named in a line."""
 LEAST_SHOWN = 0.005
 MONTHS = 12.0
+DRIVERS = {"leak_model": "which model of leaks holds (no sign)", "leak_rate": "leaks per person and year"}
 LEAK_MODELS = {
     "prism": "Grimes 2016, the case of PRISM", "tuskegee": "Grimes 2016, the case of Tuskegee",
     "fbi": "Grimes 2016, the case of FBI forensics", "identification": "Time until covert programmes were identified, our refit",
@@ -49,6 +50,13 @@ def noticed_line(answer: GoalAnswer) -> str:
     return (
         f"{text}. {when(found)}; {percent(found.share_done)} of the run is done on average before it is stopped or ends"
     )
+
+
+def main_timeline(assessment: Assessment) -> Timeline | None:
+    """The timeline of the goal that the headline speaks of, or the first that there is."""
+    main = main_answer(assessment)
+    found = [item.detection for item in assessment.answers if item.detection is not None]
+    return main.detection if main is not None and main.detection is not None else found[0] if found else None
 
 
 def headline_sentence(assessment: Assessment) -> str:
@@ -95,13 +103,13 @@ def by_share(found: Timeline) -> list[Cause]:
 def false_alarms(found: Timeline) -> str:
     """False alarms a year in an innocent world: the median, and the middle nine tenths of the draws."""
     middle, low, high = found.false_leads_per_year
-    return f"{number(middle)} (90% of the draws {span(low, high)})" if high > 0.0 else "none"
+    return f"{number(middle)} a year (90% of the draws {span(low, high)})" if high > 0.0 else "none"
 
 
 def false_alarm_line(found: Timeline) -> str:
     """False alarms a year where nothing is hidden, and what they cost in inspections."""
     if found.false_leads_per_year[2] == 0.0:
-        return "Where nothing is hidden the programme brings no false alarms"
+        return "False alarms where nothing is hidden: none"
     text = (
         f"Where nothing is hidden the programme brings {false_alarms(found)} false alarms a year; {number(found.capacity)}"
         " leads can be"
@@ -123,6 +131,16 @@ def totals_line(answers: Sequence[GoalAnswer]) -> str:
         " no shortfall"
         f" could move the odds that something is hidden by more than a factor of {', '.join(parts)}."
     )
+
+
+def drivers_line(found: Timeline) -> str:
+    """What the chance of finishing undetected goes with most closely over the draws."""
+    if not found.drivers:
+        return ""
+    parts = [
+        f"{DRIVERS.get(one.parameter, one.parameter.replace('_', ' '))} {one.correlation:+.2f}" for one in found.drivers
+    ]
+    return f"What it goes with, by rank over the draws (below 0: more of it, more detection): {', '.join(parts)}"
 
 
 def programme_line(assessment: Assessment) -> str:
@@ -163,9 +181,8 @@ def noticed_paragraph(assessment: Assessment) -> tuple[str, list[str]] | None:
     if assessment.watch is None:
         return None
     lines = [f"{goal(item)}: {noticed_line(item)}." for item in assessment.answers]
-    known = [item.detection for item in assessment.answers if item.detection is not None]
-    if known:
-        lines += [f"{leak_range(known[len(known) // 2])}.", f"{false_alarm_line(known[0])}."]
+    if (shown := main_timeline(assessment)) is not None:
+        lines += [f"{line}." for line in (drivers_line(shown), leak_range(shown), false_alarm_line(shown)) if line]
     return NOTICED, [*lines, f"{programme_line(assessment)} thresher programmes lets it trade cost for discretion."]
 
 

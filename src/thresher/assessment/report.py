@@ -45,7 +45,7 @@ def html_report(assessment: Assessment) -> str:
         seen=noticing,
         countermeasures=texts(),
         watched=watched,
-        looks=next((item for item in watched if item is main), watched[-1] if watched else None),
+        looks=next((item for item in watched if item is main), watched[0] if watched else None),
         table=_table(assessment),
         main=main,
         chips=[chip(name) for name in _chips_of_plans(assessment)],

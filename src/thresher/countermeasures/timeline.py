@@ -14,6 +14,7 @@ from thresher.arrays import Array
 from thresher.countermeasures.channels import PHASES, channels, who_knows
 from thresher.countermeasures.competing_risks import detected_by_cause, expected_share_done, survival, undetected
 from thresher.countermeasures.detection import TRAIN_END, Hazards, hazards
+from thresher.countermeasures.drivers import Driver, drivers
 from thresher.countermeasures.hiding import Hiding
 from thresher.countermeasures.parameters import LEAK_MODEL, leak_rates
 from thresher.countermeasures.programmes import Programme, cost_usd_per_year
@@ -67,6 +68,7 @@ class Timeline:
     share_done: float
     causes: tuple[Cause, ...]
     first_by_channel: Mapping[str, float]
+    drivers: tuple[Driver, ...]
     leaks: Mapping[str, tuple[float, float]]
     knows: Mapping[str, float]
     purchases: float
@@ -115,6 +117,7 @@ def timeline(case: Mapping[str, Array], way: Hiding, programme: Programme, p: Ma
         share_done=float(expected_share_done(TRAIN_END - 1, grouped, found.lengths, v).mean()),
         causes=tuple(_cause(at, names, grouped, found, countermeasures, first) for at in range(len(names))),
         first_by_channel=dict(zip(channels(), through_training.tolist(), strict=True)),
+        drivers=drivers(finish, {**_of_the_plan(case), **p}),
         leaks=leaks_by_model(case, programme, p),
         knows={name: float(np.median(knows[name])) for name in ("fully", "partly", "not")},
         purchases=float(np.median(case["route_bought"] * case["chips"] / case["chips_per_purchase"])),
@@ -125,6 +128,12 @@ def timeline(case: Mapping[str, Array], way: Hiding, programme: Programme, p: Ma
         cost_usd_per_year=float(np.mean(cost_usd_per_year(programme.settings, p))),
         burden_usd_per_year=float(np.mean(cost_usd_per_year(programme.settings, p, "burden"))),
     )
+
+
+def _of_the_plan(case: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    """What of the plan itself differs from draw to draw, where it does."""
+    columns = {f"{name} of the plan": np.ravel(case[name]) for name in ("sites", "people", "duration_days")}
+    return {name: values for name, values in columns.items() if values.size > 1}
 
 
 def _times_of_detection(rates: np.ndarray, found: Hazards) -> tuple[float, ...]:

@@ -141,6 +141,7 @@ def reply_cells(reply: Reply) -> list[tuple[str, str]]:
         ("Expected time until detected or over", noticing.months(seen.expected_years)),
         ("Done before it is stopped or ends, on average", f"{percent(seen.share_done)}, {flop(reply.flop_done)} FLOP"),
         ("Expected quality-adjusted FLOP of success", flop(reply.expected_flop)),
+        ("Goes with, by rank over the draws", noticing.drivers_line(seen).rsplit(": ", 1)[-1] or NOTHING),
         ("People alone, by published models", noticing.leak_range(seen).rsplit(": ", 1)[1]),
         ("False alarms a year where nothing is hidden", alarms),
         ("Following false alarms", f"{dollars(seen.followed_usd_per_year)} a year"),
