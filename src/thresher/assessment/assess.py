@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thresher.assessment.detection import Watch, detection_of
+from thresher.assessment.detection import Noticed, Watch, detection_of
 from thresher.assessment.explain import explain_capability, explain_cost
 from thresher.assessment.sensitivity import Sensitivity, analyse
 from thresher.assessment.uncertainty import GoalUncertainty, propagate
@@ -75,7 +75,12 @@ class GoalAnswer:
     cost: Explanation | None
     uncertainty: GoalUncertainty | None = None
     sensitivity: Sensitivity | None = None
-    detection: Timeline | None = None
+    noticed: Noticed | None = None
+
+    @property
+    def detection(self) -> Timeline | None:
+        """The timeline of detection of the cheapest plans, where there is one."""
+        return None if self.noticed is None else self.noticed.timeline
 
     @property
     def nearest_clause(self) -> ClauseMargin | None:
@@ -239,7 +244,7 @@ def assess(
                 progress("finding what drives the answer")
             driven = analyse(found, goal, seed=seed, posterior=drawn)
             noticed = None if watch is None else detection_of(found, watch)
-            answered = replace(answered, uncertainty=found, sensitivity=driven, detection=noticed)
+            answered = replace(answered, uncertainty=found, sensitivity=driven, noticed=noticed)
         answers.append(answered)
     low, high = settings()["curve_bounds"]
     quality = np.geomspace(low, high, settings()["curve_points"])
@@ -375,7 +380,7 @@ def _answer_data(item: GoalAnswer) -> dict[str, object]:
         "explanations": {"capability": item.capability, "cost": item.cost},
         "uncertainty": None if item.uncertainty is None else _uncertainty_data(item.uncertainty),
         "sensitivity": item.sensitivity,
-        "detection": item.detection,
+        "detection": item.noticed,
     }
 
 

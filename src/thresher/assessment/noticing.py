@@ -43,12 +43,20 @@ def noticed_line(answer: GoalAnswer) -> str:
     """Whether, by what and how soon the cheapest plans of a goal would be noticed."""
     found = answer.detection
     if found is None:
-        return "nothing to say: no plan within reach in enough draws, or more chips than the actor could come by"
+        return "nothing to say: too few draws have a plan within the actor's chips, dollars and people"
     first = [f"{title(one.countermeasure).lower()} {percent(one.first_by_finish)}" for one in by_share(found)[:SHOWN]]
     text = f"detected before the run is finished with a chance of {percent(1.0 - found.finish_mean)} ({finish_span(found)})"
     text += f", first by {', '.join(first)}" if first else ""
     return (
         f"{text}. {when(found)}; {percent(found.share_done)} of the run is done on average before it is stopped or ends"
+    )
+
+
+def means(answer: GoalAnswer) -> str:
+    """In how many of the draws that reach a goal the actor has the means for its plan; nothing to say where in all."""
+    share = 1.0 if answer.noticed is None else answer.noticed.within_means
+    return (
+        "" if share >= 1.0 else f"where the actor has the means for it ({percent(share)} of the draws that reach it), "
     )
 
 
@@ -109,11 +117,11 @@ def false_alarms(found: Timeline) -> str:
 def false_alarm_line(found: Timeline) -> str:
     """False alarms a year where nothing is hidden, and what they cost in inspections."""
     if found.false_leads_per_year[2] == 0.0:
-        return "False alarms where nothing is hidden: none"
+        return "No false alarms where nothing is hidden"
     text = (
-        f"Where nothing is hidden the programme brings {false_alarms(found)} false alarms a year; {number(found.capacity)}"
-        " leads can be"
-        f" followed, for {dollars(found.followed_usd_per_year)} a year"
+        f"False alarms where nothing is hidden: {false_alarms(found)}; {number(found.capacity)} leads can be followed, of"
+        " which false ones"
+        f" take up to {dollars(found.followed_usd_per_year)} a year of investigators' time"
     )
     return f"{text}: more than inspectors" if found.overloaded else text
 

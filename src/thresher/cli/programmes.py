@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from thresher.cli.shared import adversary_options, console, emit, examples, json_option, print_table, progress
+from thresher.cli.shared import adversary_options, console, emit, examples, given, json_option, print_table, progress
 from thresher.errors import InputError
+
+NOT_OF_SCENARIOS = (
+    "target", "actors", "named", "bound", "state_budget", "objective", "posterior", "chips", "precisions", "modes", "max_days",
+    "max_nodes", "html_file",
+)  # fmt: skip
 
 
 def _list(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
@@ -86,8 +90,9 @@ def _list(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
     "--html", "html_file", metavar="FILE", help="Where the report goes.  [default: reports/programmes-REGIME.html]"
 )
 @json_option
+@click.pass_context
 def programmes(
-    regime: str, target: float | None, actors: tuple[str, ...], named: tuple[str, ...], bound: float | None,
+    ctx: click.Context, regime: str, target: float | None, actors: tuple[str, ...], named: tuple[str, ...], bound: float | None,
     state_budget: float | None, objective: str, draws: int | None, seed: int, posterior: str | None, network: str,
     chips: tuple[str, ...], precisions: tuple[str, ...], modes: tuple[str, ...], max_days: float | None, max_nodes: int | None,
     scenarios: bool, html_file: str | None, json_file: str | None,
@@ -100,14 +105,8 @@ def programmes(
     writes a report (HTML) and a result file (JSON) under reports/.
     """
     if scenarios:
-        unused: dict[str, Any] = {
-            "--target": target, "--actor": actors, "--programme": named, "--bound": bound, "--state-budget": state_budget,
-            "--posterior": posterior, "--chip": chips, "--precision": precisions, "--mode": modes, "--max-days": max_days,
-            "--max-nodes": max_nodes, "--html": html_file,
-        }  # fmt: skip
-        for option, value in unused.items():
-            if value:
-                raise InputError(option, "no such option with --scenarios, which are the study's own")
+        for option in given(ctx, *NOT_OF_SCENARIOS):
+            raise InputError(option, "no such option with --scenarios, which are the study's own")
         _scenarios(regime, draws, seed, network, json_file)
         return
     from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS

@@ -123,8 +123,9 @@ def whole_number(_ctx: click.Context, _option: click.Parameter, text: str) -> in
 
 
 def given(ctx: click.Context, *names: str) -> dict[str, bool]:
-    """The options among these that stand on the command line, default or not."""
-    return {f"--{name}": True for name in names if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    """The options of these parameters that stand on the command line, default or not."""
+    option = {one.name: one.opts[-1] for one in ctx.command.params}
+    return {option[name]: True for name in names if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
 
 
 def progress(message: str) -> None:

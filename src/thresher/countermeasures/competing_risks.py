@@ -5,13 +5,14 @@ Arrays have causes first and phases second: rates of shape (causes, phases, ...)
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from thresher.arrays import Array, namespace
 
 NO_FRAILTY = 1e-9
 """A variance below this is none."""
+MOST = 600.0
+"""Beyond this an exponential is larger than any number held."""
 TINY = 1e-8
 """Below this a quotient of two small numbers is taken from its series."""
 
@@ -29,12 +30,12 @@ def survival(cumulative: Array, frailty_variance: Array) -> Array:
     return xp.where(v > NO_FRAILTY, xp.exp(-xp.log1p(safe * cumulative) / safe), xp.exp(-cumulative))
 
 
-def cumulative_for(unseen: float, frailty_variance: Array) -> Array:
-    """The cumulative hazard at which the chance of not being detected is ``unseen``: the inverse of `survival`."""
-    xp = namespace(frailty_variance)
-    safe = xp.maximum(frailty_variance, NO_FRAILTY + 0.0 * frailty_variance)
-    needed = -math.log(unseen)
-    return xp.where(frailty_variance > NO_FRAILTY, xp.expm1(needed * safe) / safe, needed + 0.0 * safe)
+def before_frailty(cumulative: Array, frailty_variance: Array) -> Array:
+    """The cumulative hazard that, under the frailty, leaves as many unseen as ``cumulative`` does without: (e^(v H) - 1) / v."""
+    xp = namespace(cumulative, frailty_variance)
+    v = frailty_variance + 0.0 * cumulative
+    safe = xp.maximum(v, NO_FRAILTY + 0.0 * v)
+    return xp.where(v > NO_FRAILTY, xp.expm1(xp.minimum(safe * cumulative, MOST + 0.0 * v)) / safe, cumulative)
 
 
 def spent(time: Array, starts: Array, lengths: Array) -> Array:
@@ -64,20 +65,6 @@ def detected_by_cause(time: Array, rates: Array, starts: Array, lengths: Array, 
     lost = survival(before, frailty_variance) - survival(before + during, frailty_variance)
     share = rates / xp.where(total > 0.0, total, 1.0 + 0.0 * total)
     return xp.sum(share * lost, axis=1)
-
-
-def detection_time(unseen: float, rates: Array, lengths: Array, frailty_variance: Array) -> Array:
-    """The time (years from the start) by which the chance of not being detected has fallen to ``unseen``; infinite if never."""
-    xp = namespace(rates, lengths)
-    total = xp.sum(rates, axis=0)
-    during = total * lengths
-    needed = cumulative_for(unseen, frailty_variance)
-    left = needed - (xp.cumulative_sum(during, axis=0) - during)
-    some = total > 0.0
-    nothing = 0.0 * (total + left)
-    into = xp.where(some, left / xp.where(some, total, 1.0 + nothing), xp.where(left > 0.0, xp.inf, nothing))
-    into = xp.minimum(xp.maximum(into, nothing), lengths + nothing)
-    return xp.where(xp.sum(during, axis=0) >= needed, xp.sum(into, axis=0), xp.inf)
 
 
 def expected_share_done(phase: int, rates: Array, lengths: Array, frailty_variance: Array) -> Array:

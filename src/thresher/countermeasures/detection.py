@@ -86,14 +86,7 @@ def chance_undetected(
 def _cumulative_followed(f: Columns, s: Columns, p: Columns, triage: str) -> Array:
     """The cumulative hazard to the end of training, of the leads that are followed."""
     lengths = phase_years(f, p)
-    by_channel = {}
-    for name, by_phase in rates(f, s, p).items():
-        parts = [
-            rate * length
-            for rate, length, phase in zip(by_phase, lengths, PHASES, strict=True)
-            if phase != "hold" and float(channels()[name][phase]) > 0.0
-        ]
-        by_channel[name] = sum(parts[1:], start=parts[0]) if parts else 0.0 * lengths[0]
+    by_channel = {name: through_training(by_phase, lengths) for name, by_phase in rates(f, s, p).items()}
     leads = false_leads(s, p)
     waiting = [name for name in by_channel if np.any(leads[name])]
     proof: Array = sum(hazard for name, hazard in by_channel.items() if name not in waiting)
@@ -108,6 +101,16 @@ def _cumulative_followed(f: Columns, s: Columns, p: Columns, triage: str) -> Arr
     return proof + sum(share * by_channel[name] for share, name in zip(shares, waiting, strict=True))
 
 
+def through_training(by_phase: Sequence[Array], lengths: Sequence[Array]) -> Array:
+    """The cumulative hazard of rates by phase, to the end of training."""
+    return sum(rate * length for rate, length in zip(by_phase[:TRAIN_END], lengths[:TRAIN_END], strict=True))
+
+
+def assumed_alone(p: Columns, programme: Programme) -> dict[str, Array]:
+    """Draws with what one programme takes as certain in their place, of shape (draws,) or (1,)."""
+    return {name: np.reshape(value, -1) for name, value in with_assumptions(p, [programme]).items()}
+
+
 def hazards(case: Columns, programme: Programme, p: Columns) -> Hazards:
     """Everything that finds one case under one programme, in every draw; leads followed by yield.
 
@@ -115,16 +118,14 @@ def hazards(case: Columns, programme: Programme, p: Columns) -> Hazards:
     """
     f = {name: np.asarray(value)[0, 0] for name, value in case.items()}
     s = programme.settings
-    assumed = {name: np.reshape(value, -1) for name, value in with_assumptions(p, [programme]).items()}
+    assumed = assumed_alone(p, programme)
     draws = max(np.size(value) for value in p.values())
     own = rates(f, s, assumed)
     full = np.asarray([[np.broadcast_to(rate, (draws,)) for rate in own[name]] for name in channels()])
     lengths = np.asarray([np.broadcast_to(length, (draws,)) for length in phase_years(f, assumed)])
     leads = np.asarray([np.broadcast_to(false_leads(s, assumed)[name], (draws,)) for name in channels()])
-    through_training = np.sum((full * lengths)[:, :TRAIN_END], axis=1)
-    followed = np.asarray(
-        share_followed_by_yield(list(through_training), list(leads), np.full(draws, s["investigations"]))
-    )
+    wanted = [through_training(list(by_phase), list(lengths)) for by_phase in full]
+    followed = np.asarray(share_followed_by_yield(wanted, list(leads), np.full(draws, s["investigations"])))
     return Hazards(
         full * followed[:, None], lengths, np.cumsum(lengths, axis=0) - lengths, leads, followed,
         np.broadcast_to(assumed["frailty_variance"], (draws,)),

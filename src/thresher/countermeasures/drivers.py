@@ -9,8 +9,9 @@ import numpy as np
 
 from thresher.countermeasures.parameters import LEAK_MODEL
 
-NOISE = 2.0
-"""Correlations below so many standard errors of none, 1 / sqrt(draws), are not told from chance."""
+NOISE = 3.5
+"""Correlations below so many standard errors of none, 1 / sqrt(draws), are not told from chance: among a hundred parameters
+that have no part in it, one in twenty times a single one passes."""
 GROUPS = 3
 """The members of the ensemble of leaks, which have no order: how far they part the draws stands in place of a correlation."""
 

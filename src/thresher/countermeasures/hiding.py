@@ -89,6 +89,8 @@ def case_columns(
     columns["colocated"] = np.asarray([way.colocated for way in ways])[:, None, None]
     columns["compartments"] = np.asarray([way.compartments for way in ways])[:, None, None]
     columns |= {f"reach_{name}": np.full((len(ways), 1, 1), share) for name, share in actor.reach.items()}
+    # a provider's own people look after what is rented
+    columns["people"] = columns["people_core"] + columns["route_own_site"] * columns["people_operators"]
     columns["total_usd"] = columns["cost_usd"] + (columns["route_price_factor"] - 1.0) * columns["chips_usd"]
     return columns
 

@@ -19,6 +19,9 @@ PRICES = ("cost_", "burden_")
 """What the names of parameters begin with that say what settings cost."""
 LEAK_CASE, LEAK_MODEL, IDENTIFICATION_ROW = "leak_case", "leak_model", "identification_row"
 """Uniform dimensions that stand for no single parameter: a case of Grimes, a member of the ensemble, a row of the refit."""
+LUCK = ("location_luck", "reconciliation_luck", "purchase_luck", "contract_luck")
+"""Uniform dimensions of what is either so or not, however often one looks: whether displaced chips contradict, holders are
+seen to be short, and purchases or contracts can be tied together. So if the dimension is below its chance."""
 _CASE = "leak_rate_"
 
 
@@ -75,7 +78,7 @@ def draw_detection(draws: int, seed: int) -> dict[str, np.ndarray]:
     from scipy.stats import qmc  # noqa: PLC0415 - heavy, and only where draws are made
 
     varied = [name for name, row in quantities().items() if row.distribution != "fixed"]
-    names = [*varied, LEAK_CASE, LEAK_MODEL, IDENTIFICATION_ROW]
+    names = [*varied, LEAK_CASE, LEAK_MODEL, IDENTIFICATION_ROW, *LUCK]
     points = qmc.LatinHypercube(len(names), rng=np.random.default_rng([seed, len(names)])).random(draws)
     unit = dict(zip(names, points.T, strict=True))
     drawn = {name: np.full(draws, row.value) for name, row in quantities().items()}
@@ -84,5 +87,5 @@ def draw_detection(draws: int, seed: int) -> dict[str, np.ndarray]:
     row = (unit[IDENTIFICATION_ROW] * len(rows["identification_shape"])).astype(int)
     drawn |= {name: values[row] for name, values in rows.items()}
     drawn["leak_rate"] = rates[(unit[LEAK_CASE] * len(rates)).astype(int)]
-    drawn[LEAK_MODEL] = unit[LEAK_MODEL]
+    drawn |= {name: unit[name] for name in (LEAK_MODEL, *LUCK)}
     return drawn

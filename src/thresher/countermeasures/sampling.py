@@ -15,7 +15,7 @@ MOST_TERMS = 2_000_000
 """Products of more terms than this are taken by beta functions, which lose some digits in large populations."""
 ROUNDING = 1e-12
 NEARLY_ALL = 1.0 - 1e-6
-"""The share checked up to which the hazard of a hit is that of the usual formula."""
+"""The largest chance that a check may have of finding something."""
 
 
 def inspection_detection_probability(population: Any, diverted: Any, sampled: Any) -> Any:
@@ -75,7 +75,9 @@ def inspection_sample_size(population: int, diverted: int, confidence: float) ->
 
 
 def _finds(population: int, diverted: int, sampled: int, confidence: float) -> bool:
-    return bool(inspection_detection_probability(population, diverted, sampled) >= confidence - ROUNDING)
+    """Whether a sample misses all no more often than asked for; logarithms keep apart what is nearly certain from what is."""
+    wanted = np.log1p(-confidence) if confidence < 1.0 else -np.inf
+    return _log_unseen(population, diverted, sampled) <= wanted * (1.0 - ROUNDING)
 
 
 def approximate_sample_size(population: float, diverted: float, confidence: float) -> float:
@@ -93,14 +95,15 @@ def approximate_sample_size(population: float, diverted: float, confidence: floa
     return float((1.0 - (1.0 - sure) ** (1.0 / missing)) * (whole - (missing - 1.0) / 2.0))
 
 
-def hits_per_year(hidden: Array, population: Array, checks_per_year: Array) -> Array:
-    """The hazard of hitting at least one of ``hidden`` among ``population`` with so many random checks a year.
+def hits_per_year(hidden: Array, population: Array, checks_per_year: Array, found: Array) -> Array:
+    """The hazard of hitting one of ``hidden`` things among ``population`` with so many random checks a year, and knowing it
+    for what it is.
 
-    -d ln(1 - n / (N - (d - 1)/2)): the usual formula of safeguards, solved for the chance of a miss, as a rate; its tangent
-    from where nearly everything is checked, so that each further check is worth as much as the last.
+    -n ln(1 - q d / N): each of n checks finds with the chance q d / N, q being ``found``. With few checks of many it is the
+    usual formula of safeguards; the same check may fall on the same thing twice, so that each further check is worth as much
+    as the last.
     """
-    xp = namespace(hidden, population, checks_per_year)
-    spread = xp.maximum(population - (hidden - 1.0) / 2.0, 1.0 + 0.0 * (hidden + population))
-    share = checks_per_year / spread
-    short = xp.minimum(share, NEARLY_ALL + 0.0 * share)
-    return hidden * ((share - short) / (1.0 - NEARLY_ALL) - xp.log1p(-short))
+    xp = namespace(hidden, population, checks_per_year, found)
+    share = hidden / population
+    share = found * xp.minimum(share, 1.0 + 0.0 * share)
+    return -checks_per_year * xp.log1p(-xp.minimum(share, NEARLY_ALL + 0.0 * share))

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from thresher.arrays import Array
 from thresher.countermeasures.channels import PHASES, channels, who_knows
 from thresher.countermeasures.competing_risks import detected_by_cause, expected_share_done, survival, undetected
-from thresher.countermeasures.detection import TRAIN_END, Hazards, hazards
+from thresher.countermeasures.detection import TRAIN_END, Hazards, assumed_alone, hazards
 from thresher.countermeasures.drivers import Driver, drivers
 from thresher.countermeasures.hiding import Hiding
 from thresher.countermeasures.parameters import LEAK_MODEL, leak_rates
@@ -28,15 +28,18 @@ DETECTED = (0.1, 0.5, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One countermeasure: the chance that it is the first to detect by the end of training, and by the end of all; the chance
-    by the end of training if it were alone, and when it would have the chances of ``DETECTED`` then (years, infinite if
-    never); false leads a year (mean, 5% and 95%) and the share of leads that is followed."""
+    """One countermeasure: the chance that it is the first to detect by the end of training, with the central 90% of the
+    draws, and by the end of all; the chance by the end of training if it were alone, when it would have the chances of
+    ``DETECTED`` then (years, infinite if never) and how long it would take on average to that or to the end of all; false
+    leads a year (mean, 5% and 95%) and the share of leads that is followed."""
 
     countermeasure: str
     first_by_finish: float
+    first_by_finish_span: tuple[float, float]
     first_by_end: float
     alone_by_finish: float
     alone_years: tuple[float, ...]
+    alone_expected_years: float
     false_leads_per_year: tuple[float, float, float]
     followed: float
 
@@ -99,7 +102,7 @@ def timeline(case: Mapping[str, Array], way: Hiding, programme: Programme, p: Ma
     finish = _chance(found, TRAIN_END)
     total = found.false_leads.sum(axis=0)
     followed_usd = np.minimum(total, programme.settings["investigations"]) * p["investigations_false_usd"]
-    knows = who_knows({name: value[0, 0] for name, value in case.items()}, p)
+    knows = who_knows({name: value[0, 0] for name, value in case.items()}, assumed_alone(p, programme))
     through_training = detected_by_cause(ends[TRAIN_END - 1], found.rates, found.starts, found.lengths, v).mean(axis=-1)
     return Timeline(
         programme=programme.name,
@@ -115,7 +118,7 @@ def timeline(case: Mapping[str, Array], way: Hiding, programme: Programme, p: Ma
         detected_years=_times_of_detection(grouped, found),
         expected_years=float(np.mean(_expected_years(grouped, found))),
         share_done=float(expected_share_done(TRAIN_END - 1, grouped, found.lengths, v).mean()),
-        causes=tuple(_cause(at, names, grouped, found, countermeasures, first) for at in range(len(names))),
+        causes=tuple(_cause(at, names, grouped, found, countermeasures) for at in range(len(names))),
         first_by_channel=dict(zip(channels(), through_training.tolist(), strict=True)),
         drivers=drivers(finish, {**_of_the_plan(case), **p}),
         leaks=leaks_by_model(case, programme, p),
@@ -161,21 +164,25 @@ def _chance(found: Hazards, phases: int) -> np.ndarray:
     return np.asarray(survival(total, found.frailty_variance))
 
 
-def _cause(
-    at: int, names: Sequence[str], grouped: np.ndarray, found: Hazards, of: np.ndarray, first: np.ndarray
-) -> Cause:
+def _cause(at: int, names: Sequence[str], grouped: np.ndarray, found: Hazards, of: np.ndarray) -> Cause:
     alone, mine = grouped[at : at + 1], of == names[at]
-    ends = found.starts[TRAIN_END - 1] + found.lengths[TRAIN_END - 1]
-    by_finish = detected_by_cause(ends, grouped, found.starts, found.lengths, found.frailty_variance)[at]
+    training, everything = (found.starts[phase] + found.lengths[phase] for phase in (TRAIN_END - 1, len(PHASES) - 1))
+    first, in_all = (
+        detected_by_cause(end, grouped, found.starts, found.lengths, found.frailty_variance)[at]
+        for end in (training, everything)
+    )
     leads = found.false_leads[mine]
-    waiting, own = leads.sum(), leads.sum(axis=0)
+    waiting = leads.sum()
+    low, high = np.quantile(first, (0.05, 0.95))
     return Cause(
         countermeasure=names[at],
-        first_by_finish=float(by_finish.mean()),
-        first_by_end=float(first[-1, at]),
+        first_by_finish=float(first.mean()),
+        first_by_finish_span=(float(low), float(high)),
+        first_by_end=float(in_all.mean()),
         alone_by_finish=float(1.0 - _chance(replace(found, rates=alone), TRAIN_END).mean()),
         alone_years=_times_of_detection(alone, found),
-        false_leads_per_year=_median_and_most(own),
+        alone_expected_years=float(np.mean(_expected_years(alone, found))),
+        false_leads_per_year=_median_and_most(leads.sum(axis=0)),
         followed=float((found.followed[mine] * leads).sum() / waiting) if waiting > 0.0 else 1.0,
     )
 
@@ -192,7 +199,8 @@ def leaks_by_model(
     """The chance that leaks alone give a case away by the end of training, by each published way of counting: central 90% of
     the draws.
 
-    With no programme and no frailty: what the models say of the same people and the same time, as they were published.
+    With no programme, no compartments, no exemption and no frailty: what the models say of the same people and the same time,
+    as they were published.
     """
     members: dict[str, dict[str, Any]] = {
         name: {LEAK_MODEL: -1.0, "leak_rate": rate} for name, rate in leak_rates().items()
@@ -202,12 +210,12 @@ def leaks_by_model(
     found = {}
     nothing = dict.fromkeys(programme.settings, 0.0) | {"investigations": programme.settings["investigations"]}
     bare = replace(programme, settings=nothing, assumptions={})
-    talking = list(channels()).index("leaks")
+    talking = [list(channels()).index(name) for name in ("leaks", "identification")]
     for name, member in members.items():
         draws = dict(p) | {key: np.full_like(np.asarray(p["leak_rate"]), value) for key, value in member.items()}
         draws["frailty_variance"] = np.zeros_like(p["leak_rate"])
         own = hazards(case, bare, draws)
-        chance = 1.0 - _chance(replace(own, rates=own.rates[talking : talking + 1]), TRAIN_END)
+        chance = 1.0 - _chance(replace(own, rates=own.rates[talking]), TRAIN_END)
         low, high = np.quantile(chance, (0.05, 0.95))
         found[name] = (float(low), float(high))
     return found

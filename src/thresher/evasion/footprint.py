@@ -18,6 +18,7 @@ class Footprint:
     """
 
     chips: Array
+    nodes: Array
     sites: Array
     chips_per_site: Array
     duration_days: Array
@@ -78,6 +79,7 @@ def footprint(
     staff = operators(outcome["power_mw"], sites, parameters)
     return Footprint(
         chips=chips,
+        nodes=nodes + 0.0 * chips,
         sites=sites,
         chips_per_site=chips / sites,
         duration_days=outcome["days"],

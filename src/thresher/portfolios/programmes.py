@@ -21,7 +21,7 @@ from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
 from thresher.evasion.space import settings as search_settings
 from thresher.learning.posterior import load_posterior
 from thresher.portfolios.answers import ActorAnswer, Portfolio, Reply
-from thresher.portfolios.search import climb, running_cost, within
+from thresher.portfolios.search import climb_against_all, running_cost
 from thresher.portfolios.values import players, worth_of_each, worth_per_dollar
 from thresher.regime import Regime, load_regime
 from thresher.simulation.draws import draw_worlds
@@ -164,17 +164,19 @@ def _answer(
         *(weighed.only(frozenset(parts) - {name}) for name in parts),
     ]  # fmt: skip
     open_cases = cases_of(free, target, actor, p) if lines else None
-    unbounded = None if open_cases is None else worth_considering(open_cases, probes, p, FEWER_DRAWS)
+    unbounded = None if open_cases is None else worth_considering(open_cases, probes, p, FEWER_DRAWS, objective)
     if everything is None:
         worth = worth_of_each(None, unbounded, weighed, p, objective) if unbounded is not None else ()
         return ActorAnswer(actor, (), (), None, None, worth, ())
-    few = worth_considering(everything, probes, p, FEWER_DRAWS)
-    rungs = climb(few, start, far, bound, p, objective)
-    held = rungs[-1] if rungs[-1].success <= bound else None
+    few = worth_considering(everything, probes, p, FEWER_DRAWS, objective)
+    rungs, few = climb_against_all(everything, few, start, far, p, objective, bound=bound)
+    best = None
+    if budget is not None:
+        spent, few = climb_against_all(everything, few, start, far, p, objective, most_usd_per_year=budget)
+        best = min(spent, key=lambda rung: rung.success)
     return ActorAnswer(
-        actor, _replies(everything, compared, p, objective), tuple(rungs), held,
-        None if budget is None else within(rungs, budget), worth_of_each(few, unbounded, weighed, p, objective),
-        worth_per_dollar(few, weighed, p, objective),
+        actor, _replies(everything, compared, p, objective), tuple(rungs), rungs[-1] if rungs[-1].success <= bound else None,
+        best, worth_of_each(few, unbounded, weighed, p, objective), worth_per_dollar(few, weighed, far, p, objective),
     )  # fmt: skip
 
 

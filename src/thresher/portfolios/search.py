@@ -4,21 +4,24 @@ cost."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from thresher.arrays import Array
-from thresher.countermeasures.channels import false_leads
 from thresher.countermeasures.game import Cases, respond
 from thresher.countermeasures.pool import settings as game_settings
 from thresher.countermeasures.programmes import Programme, cost_usd_per_year, countermeasures, settings
 
+PRUNED = "pruned"
+LEAST_SUCCESS = 1e-6
+"""A chance of success below this is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A programme on the way up: what was raised last, its cost a year (settings and false leads followed), and the chance of
+    """A programme on the way up: what was raised last, its cost a year, and the chance of
     success."""
 
     programme: Programme
@@ -28,48 +31,108 @@ class Rung:
 
 
 def running_cost(programmes: Sequence[Programme], p: Mapping[str, Array]) -> np.ndarray:
-    """What programmes cost the state a year: settings, and following false leads; means over the draws, of shape
+    """What programmes cost the state a year, the capacity to follow leads included: means over the draws, of shape
     (programmes,)."""
     s: dict[str, Any] = {name: np.asarray([one.settings[name] for one in programmes])[:, None] for name in settings()}
-    leads = sum(false_leads(s, p).values())
-    followed = np.minimum(leads, s["investigations"]) * p["investigations_false_usd"]
-    return np.asarray(np.mean(cost_usd_per_year(s, p) + followed, axis=1))
+    return np.asarray(np.mean(cost_usd_per_year(s, p), axis=1))
 
 
 def climb(
-    cases: Cases, start: Programme, far: Programme, bound: float, p: Mapping[str, Array], objective: str
+    cases: Cases,
+    start: Programme,
+    far: Programme,
+    p: Mapping[str, Array],
+    objective: str,
+    *,
+    bound: float = 0.0,
+    most_usd_per_year: float = np.inf,
+    thrift: float = 1.0,
 ) -> list[Rung]:
-    """Raise the programme step by step, each time by what lowers the logarithm of success most for its cost, until it is
-    within the bound.
+    """Raise the programme step by step, each time by what lowers the logarithm of success most for its
+    cost to the power of ``thrift``, until it is
+    within the bound or the money is gone.
 
     A step raises one setting, or all of one countermeasure, or of two, to a level between where they stand unsaid and the far
-    end; several settings together, since a register that no one checks is worth nothing. At the end what is no longer needed
-    is taken back. A greedy search: no proof that nothing cheaper exists.
+    end; several settings together, since a register that no one checks is worth nothing. Where no step is worth its cost, the
+    far end itself is the last. At the end what is no longer needed for the bound is taken back.  A greedy search: no proof
+    that nothing better exists.
     """
     rungs = [_rung(cases, start, "", p, objective)]
     while rungs[-1].success > bound and len(rungs) <= game_settings()["most_steps"]:
-        step = _best_step(cases, rungs[-1], far, bound, p, objective, pairs=len(rungs) == 1)
-        step = step or _best_step(cases, rungs[-1], far, bound, p, objective, pairs=True)
+        step = _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, thrift, pairs=len(rungs) == 1)
+        step = step or _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, thrift, pairs=True)
         if step is None:
             break
         rungs.append(step)
+    last = _rung(cases, far, "everything to the far end", p, objective)
+    if bound < rungs[-1].success and last.success < rungs[-1].success and last.cost_usd_per_year <= most_usd_per_year:
+        rungs.append(last)
     if len(rungs) > 1 and rungs[-1].success <= bound:
         rungs.append(_pruned(cases, rungs[-1], start, far, bound, p, objective))
     return rungs
 
 
+def _merit(last: Rung, bound: float) -> tuple[bool, float]:
+    """What makes one way up better than another: that it holds the bound, and then its cost; else how far down it gets."""
+    missed = last.success > bound
+    return missed, last.success if missed else last.cost_usd_per_year
+
+
+def climb_against_all(
+    everything: Cases,
+    few: Cases,
+    start: Programme,
+    far: Programme,
+    p: Mapping[str, Array],
+    objective: str,
+    *,
+    bound: float = 0.0,
+    most_usd_per_year: float = np.inf,
+) -> tuple[list[Rung], Cases]:
+    """`climb` against a few cases, checked against all: the best reply to any rung joins the few, and the climb begins again
+    until none is missing. The rungs say the success of the best of all cases; the few that were enough come with them."""
+    thrifts = game_settings()["thrifts"]
+    for tried in (thrifts[:1], thrifts):  # the first gathers most of the cases, and is quick
+        for _ in range(game_settings()["most_rounds"]):
+            ways_up = [
+                climb(few, start, far, p, objective, bound=bound, most_usd_per_year=most_usd_per_year, thrift=thrift)
+                for thrift in tried
+            ]
+            rungs = min(ways_up, key=lambda way: _merit(way[-1], bound))
+            best = int(respond(everything, [rungs[-1].programme], p, objective).case[0])
+            if everything.key(best) in map(few.key, range(len(few))):
+                break
+            few = few.joined(everything.take(np.asarray([best])))
+    reply = respond(everything, [rung.programme for rung in rungs], p, objective)
+    return [replace(rung, success=float(success)) for rung, success in zip(rungs, reply.success, strict=True)], few
+
+
 def _best_step(
-    cases: Cases, here: Rung, far: Programme, bound: float, p: Mapping[str, Array], objective: str, *, pairs: bool
+    cases: Cases,
+    here: Rung,
+    far: Programme,
+    bound: float,
+    p: Mapping[str, Array],
+    objective: str,
+    most_usd: float,
+    thrift: float,
+    *,
+    pairs: bool,
 ) -> Rung | None:
     """The step that lowers the logarithm of success most for its cost; beyond half the bound nothing more is gained."""
     tried = _raised(here.programme, far, pairs=pairs)
     if not tried:
         return None
-    programmes = [programme for _, programme in tried]
+    cost = running_cost([programme for _, programme in tried], p)
+    tried = [one for one, usd in zip(tried, cost, strict=True) if usd <= most_usd]
+    if not tried:
+        return None
+    programmes, cost = [programme for _, programme in tried], cost[cost <= most_usd]
     success = respond(cases, programmes, p, objective).success
-    cost = running_cost(programmes, p)
-    gain = np.log(here.success / np.maximum(success, 0.5 * min(bound, here.success)))
-    worth = np.where(gain > game_settings()["least_gain"], gain / np.maximum(cost - here.cost_usd_per_year, 1.0), 0.0)
+    gain = np.log(here.success / np.maximum(success, max(0.5 * min(bound, here.success), LEAST_SUCCESS)))
+    worth = np.where(
+        gain > game_settings()["least_gain"], gain / np.maximum(cost - here.cost_usd_per_year, 1.0) ** thrift, 0.0
+    )
     best = int(np.argmax(worth))
     return (
         Rung(programmes[best], tried[best][0], float(cost[best]), float(success[best])) if worth[best] > 0.0 else None
@@ -131,11 +194,5 @@ def _pruned(
         saving = np.where((success <= bound) & (cost < here.cost_usd_per_year), here.cost_usd_per_year - cost, 0.0)
         best = int(np.argmax(saving))
         if saving[best] <= 0.0:
-            return Rung(here.programme, "pruned", here.cost_usd_per_year, here.success)
-        here = Rung(tried[best], "pruned", float(cost[best]), float(success[best]))
-
-
-def within(rungs: Sequence[Rung], budget_usd_per_year: float) -> Rung:
-    """The rung with the least success that a budget pays for."""
-    affordable = [rung for rung in rungs if rung.cost_usd_per_year <= budget_usd_per_year] or [rungs[0]]
-    return min(affordable, key=lambda rung: rung.success)
+            return Rung(here.programme, PRUNED, here.cost_usd_per_year, here.success)
+        here = Rung(tried[best], PRUNED, float(cost[best]), float(success[best]))

@@ -27,7 +27,7 @@ def print_portfolio(portfolio: Portfolio, console: Console) -> None:
         console.print()
 
     regime, one = portfolio.regime, say.main_answer(portfolio)
-    console.print(Text(say.question(portfolio), style="bold"))
+    console.print(Text(say.QUESTION, style="bold"))
     console.print(Text(f"{regime.title} ({regime.name}; {regime.jurisdiction}, {regime.status})", style="dim"))
     console.print()
     console.print(Text(" ".join(say.headline(portfolio))))
@@ -55,7 +55,7 @@ def print_portfolio(portfolio: Portfolio, console: Console) -> None:
         console.print()
         paragraph("Where this ranking parts from the study's", *say.differences(one))
     if top := say.top_per_dollar(one):
-        paragraph("For its dollar, raised by a tenth of its scale", *map(say.per_dollar_line, top))
+        paragraph("For its dollar, raised by a tenth of its usual most", *map(say.per_dollar_line, top))
     alarms = [f"{reply.programme.name}: {noticing.false_alarm_line(reply.timeline)}." for reply in one.replies]
     paragraph(
         "False alarms", *alarms, *(line for line in (say.overload_line(portfolio), say.cap_line(portfolio)) if line)

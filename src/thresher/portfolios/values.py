@@ -19,7 +19,8 @@ from thresher.portfolios.search import running_cost
 COMMON = "investigations"
 """Not a countermeasure to weigh: the capacity that all share."""
 STEP = 0.1
-"""How far a setting is raised for its worth a dollar, as a share of its scale."""
+"""How far a setting is raised for its worth a dollar, as a share of its usual most."""
+MILLION = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class PerDollar:
-    """A setting raised by a tenth of its scale: the fall in the chance of success, the cost a year, and the fall for a
+    """A setting raised by a tenth of its usual most: the fall in the chance of success, the cost a year, and the fall for a
     million dollars a year; the adversary replies anew."""
 
     setting: str
@@ -108,24 +109,26 @@ def _shapley(name: str, parts: Sequence[str], value: Mapping[frozenset[str], flo
 
 
 def worth_per_dollar(
-    cases: Cases, programme: Programme, p: Mapping[str, Array], objective: str
+    cases: Cases, programme: Programme, far: Programme, p: Mapping[str, Array], objective: str
 ) -> tuple[PerDollar, ...]:
-    """Every setting raised by a tenth of its scale (lowered, where it is at the end), the adversary replying anew; the best
-    first."""
+    """Every setting raised by a tenth of its usual most (lowered, where it would pass it), the adversary replying anew; the
+    best first.
+
+    ``far`` has the usual most of every setting, the rule's own cap on inspections kept.
+    """
     moved = []
-    for name, row in settings().items():
-        step = STEP * row.most if programme.settings[name] + STEP * row.most <= row.most else -STEP * row.most
-        step = max(step, -programme.settings[name])
-        moved.append(
-            (name, math.copysign(1.0, step), programme.with_settings(name, {name: programme.settings[name] + step}))
-        )
+    for name, value in programme.settings.items():
+        step = STEP * far.settings[name]
+        up = value + step <= far.settings[name]
+        other = value + step if up else max(value - step, 0.0)
+        if other != value:
+            moved.append((name, 1.0 if up else -1.0, programme.with_settings(name, {name: other})))
     programmes = [programme, *(one for _, _, one in moved)]
     success = respond(cases, programmes, p, objective).success
     cost = running_cost(programmes, p)
     found = []
     for at, (name, sign, _) in enumerate(moved, start=1):
         fall, spent = sign * float(success[0] - success[at]), sign * float(cost[at] - cost[0])
-        found.append(
-            PerDollar(name, fall, spent, fall / (spent / 1e6) if spent > 0.0 else np.inf if fall > 0.0 else 0.0)
-        )
+        rate = fall / (spent / MILLION) if spent > 0.0 else np.inf if fall > 0.0 else 0.0
+        found.append(PerDollar(name, fall, spent, rate))
     return tuple(sorted(found, key=lambda one: -one.fall_per_million))

@@ -18,7 +18,6 @@ MAIN = "company"
 TOP_SETTINGS, TOP_DIFFERENCES = 5, 6
 FAR_APART = 2
 """Places between our rank and the study's band from which the difference is explained."""
-CAP = "inspections_per_year_at_most"
 WEAKNESSES = (
     "Most coefficients of detection are judgement: few programmes of this kind were ever found, none of exactly this kind."
     " The ranges are"
@@ -40,9 +39,7 @@ WEAKNESSES = (
 )
 
 
-def question(_portfolio: Portfolio) -> str:
-    """The question that was asked."""
-    return "Would we catch it, and what would make sure?"
+QUESTION = "Would we catch it, and what would make sure?"
 
 
 def main_answer(portfolio: Portfolio) -> ActorAnswer:
@@ -80,8 +77,8 @@ def cheapest_sentence(portfolio: Portfolio, one: ActorAnswer) -> str:
     if one.cheapest is None:
         best = min(one.rungs, key=lambda rung: rung.success)
         return (
-            f"No programme found holds that under {bound}: the most effective leaves {percent(best.success)} and costs"
-            f" {dollars(best.cost_usd_per_year)} a year."
+            f"No programme found{within_cap(portfolio)} holds that under {bound}: the most effective leaves"
+            f" {percent(best.success)} and costs {dollars(best.cost_usd_per_year)} a year."
         )
     if len(one.rungs) == 1:
         return f"It is under {bound} with no programme at all."
@@ -89,6 +86,12 @@ def cheapest_sentence(portfolio: Portfolio, one: ActorAnswer) -> str:
         f"The cheapest programme found that holds it under {bound} leaves {percent(one.cheapest.success)} and costs the state"
         f" {dollars(one.cheapest.cost_usd_per_year)} a year: {raised(one.cheapest.programme)}."
     )
+
+
+def within_cap(portfolio: Portfolio) -> str:
+    """That the search keeps to the rule's own cap on inspections, where it has one."""
+    cap = inspections_cap(portfolio)
+    return "" if cap is None else f" within the rule's {many(cap, 'challenge inspection')} a year"
 
 
 def raised(programme: Programme) -> str:
@@ -144,7 +147,7 @@ def reply_cells(reply: Reply) -> list[tuple[str, str]]:
         ("Goes with, by rank over the draws", noticing.drivers_line(seen).rsplit(": ", 1)[-1] or NOTHING),
         ("People alone, by published models", noticing.leak_range(seen).rsplit(": ", 1)[1]),
         ("False alarms a year where nothing is hidden", alarms),
-        ("Following false alarms", f"{dollars(seen.followed_usd_per_year)} a year"),
+        ("of which taken up by false alarms", f"up to {dollars(seen.followed_usd_per_year)} a year of investigators' time"),
         ("Cost to the state", f"{dollars(reply.cost_usd_per_year)} a year"),
         ("Burden on others", f"{dollars(reply.burden_usd_per_year)} a year"),
     ]  # fmt: skip
