@@ -16,12 +16,12 @@ from thresher.countermeasures.actors import Actor, actors, load_actor
 from thresher.countermeasures.channels import PHASES, channels, false_leads, rates
 from thresher.countermeasures.competing_risks import (
     detected_by_cause,
-    detection_time,
     expected_share_done,
     survival,
     undetected,
 )
-from thresher.countermeasures.detection import TRAIN_END, chance_undetected, hazards
+from thresher.countermeasures.detection import TRAIN_END, Hazards, chance_undetected, hazards
+from thresher.countermeasures.drivers import drivers
 from thresher.countermeasures.hiding import case_columns, routes, ways_to_hide
 from thresher.countermeasures.parameters import PRICES, draw_detection, quantities
 from thresher.countermeasures.programmes import (
@@ -33,9 +33,11 @@ from thresher.countermeasures.programmes import (
     programmes,
 )
 from thresher.countermeasures.programmes import settings as all_settings
+from thresher.countermeasures.timeline import DETECTED, _times_of_detection
 from thresher.countermeasures.triage import share_followed_as_they_come, share_followed_by_yield
 from thresher.errors import InputError
 from thresher.evasion.footprint import Footprint
+from thresher.regime import load_regime, regimes
 
 DRAWS, FEW_DRAWS = draw_detection(24, 5), draw_detection(9, 5)
 ANYONE = Actor(
@@ -50,7 +52,7 @@ def footprint(sites=174.0, chips_per_site=4.0, days=543.0, kilowatts=12.0, core=
     return Footprint(**{
         name: np.asarray([value])
         for name, value in {
-            "chips": chips, "sites": sites, "chips_per_site": chips_per_site, "duration_days": days, "cost_usd": 1e5 * chips,
+            "chips": chips, "nodes": sites, "sites": sites, "chips_per_site": chips_per_site, "duration_days": days, "cost_usd": 1e5 * chips,
             "chips_usd": 6e4 * chips, "capital_usd": 8e4 * chips, "running_usd_per_year": 1e4 * chips, "power_mw": power,
             "power_kw_per_site": kilowatts, "energy_mwh": power * days * 24, "people": core + operators, "people_core": core,
             "people_operators": operators, "mean_upload_mbps_per_node": upload, "peak_upload_mbps_per_node": 2 * upload,
@@ -113,6 +115,12 @@ def arranged(phases):
     return np.asarray([rate for _, rate in phases]).T[:, :, None], np.cumsum(lengths, axis=0) - lengths, lengths
 
 
+def times_of_detection(rates_, starts, lengths, v):
+    """When detection comes to each of the chances of ``DETECTED``."""
+    nothing = np.zeros((len(rates_), len(v)))
+    return _times_of_detection(rates_, Hazards(rates_, lengths, starts, nothing, nothing, v))
+
+
 # Competing risks
 
 
@@ -140,10 +148,7 @@ def test_a_phase_cut_in_two_changes_nothing(phases, frailty, data):
     for time in np.linspace(0, sum(length for length, _ in phases), 4):
         for function in (undetected, detected_by_cause):
             np.testing.assert_allclose(function(time, *parts, v), function(time, *whole, v), rtol=1e-9, atol=1e-13)
-    middle = float(undetected(0.6 * whole[2].sum(), *whole, v)[0])
-    if middle < 1:
-        found = [detection_time(0.5 * (1 + middle), one[0], one[2], v) for one in (whole, parts)]
-        np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+    np.testing.assert_allclose(times_of_detection(*parts, v), times_of_detection(*whole, v), rtol=1e-9)
 
 
 @given(phases_of_causes, st.floats(0, 1))
@@ -170,25 +175,26 @@ def test_frailty_is_a_gamma_mixture(cumulative, variance):
 
 def test_a_phase_without_hazard_only_waits():
 
-    rates_, lengths = np.asarray([[[0.0], [1.0]]]), np.ones((2, 1))
-    with np.errstate(all="ignore"):
-        found = detection_time(np.exp(-0.5), rates_, lengths, np.zeros(1))
-    assert found[0] == pytest.approx(1.5)
+    rates_, starts, lengths = arranged([(1.0, [0.0]), (1.0, [1.0])])
+    found = times_of_detection(rates_, starts, lengths, np.zeros(1))
+    assert found == pytest.approx([1 - np.log(0.9), 1 + np.log(2), np.inf])
+    assert times_of_detection(0 * rates_, starts, lengths, np.zeros(1)) == (np.inf, np.inf, np.inf)
 
 
-@given(phases_of_causes, frailties, st.floats(0.001, 0.999))
-def test_detection_time_inverts_the_chance_of_not_being_detected(phases, frailty, level):
+@given(phases_of_causes, frailties)
+def test_times_of_detection_invert_the_chance_of_not_being_detected(phases, frailty):
     rates_, starts, lengths = arranged(phases)
     v = np.asarray([frailty])
     end = undetected(lengths.sum(), rates_, starts, lengths, v)[0]
-    time = detection_time(level, rates_, lengths, v)[0]
-    if level < end - 1e-9:
-        assert time == np.inf
-    elif level > end + 1e-9:
-        assert undetected(time, rates_, starts, lengths, v)[0] == pytest.approx(level, rel=1e-9)
-        assert undetected(0.999 * time, rates_, starts, lengths, v)[0] >= level
-        if time * 1.01 < lengths.sum() and time > 0:  # the first time that it has fallen so far
-            assert undetected(time * (1 - 1e-6), rates_, starts, lengths, v)[0] >= level * (1 - 1e-9)
+    for share, time in zip(DETECTED, times_of_detection(rates_, starts, lengths, v), strict=True):
+        level = 1 - share
+        if level < end - 1e-9:
+            assert time == np.inf
+        elif level > end + 1e-9:
+            assert undetected(time, rates_, starts, lengths, v)[0] == pytest.approx(level, rel=1e-9)
+            assert undetected(0.999 * time, rates_, starts, lengths, v)[0] >= level
+            if time * 1.01 < lengths.sum() and time > 0:  # the first time that it has fallen so far
+                assert undetected(time * (1 - 1e-6), rates_, starts, lengths, v)[0] >= level * (1 - 1e-9)
 
 
 def share_by_many_steps(phase, rates_, starts, lengths, v):
@@ -363,7 +369,7 @@ def test_false_leads_come_only_of_what_the_state_does():
     assert all(np.all(value == 0) for value in found.values())
     most = false_leads({name: row.most for name, row in all_settings().items()}, DRAWS)
     proof = {name for name, value in most.items() if np.all(value == 0)}
-    assert proof == {"leaks", "challenge_inspections", "routine_inspections"}
+    assert proof == {"leaks", "identification", "challenge_inspections", "routine_inspections"}
     assert all(np.all(value > 0) for name, value in most.items() if name not in proof)
 
 
@@ -386,6 +392,7 @@ def test_only_some_countermeasures_leave_the_others_at_their_defaults(wanted):
 
 MORE = {
     "sites": {"sites", "people_operators"},
+    "nodes": {"nodes"},
     "chips": {"chips"},
     "people": {"people", "people_core", "people_operators"},
     "longer": {"duration_days"},
@@ -400,13 +407,15 @@ MORE = {
 def test_more_to_see_never_lowers_a_hazard(what, programme, plan, factor):
     """Whatever one column grows; of the curve of identified programmes only where more workers are found sooner."""
     cases = cases_of(plan)
+    if what == "sites":  # a single site is the programme, one of several only leads to it
+        cases = cases | {"sites": np.maximum(cases["sites"], 2.0)}
     grown = cases | {name: cases[name] * factor for name in MORE[what]}
     sooner = (DRAWS["identification_slope"] <= 0) | (what != "people")
     before, after = (rates(columns, programme.settings, DRAWS) for columns in (cases, grown))
     whole = [np.asarray(length) for length in channel_functions.phase_years(cases, DRAWS)]
     longer = [np.asarray(length) for length in channel_functions.phase_years(grown, DRAWS)]
     for name in channels():
-        counts = sooner if name in {"leaks", "channel_reports", "rewarded_reports"} else np.ones_like(sooner)
+        counts = sooner if name == "identification" else np.ones_like(sooner)
         totals = [
             sum(rate * length for rate, length in zip(found[name][:TRAIN_END], lengths[:TRAIN_END], strict=True))
             for found, lengths in ((before, whole), (after, longer))
@@ -595,12 +604,48 @@ def test_every_programme_ships_whole(name):
     assert list(programme.settings) == list(all_settings())
     assert all(0 <= value <= all_settings()[key].most for key, value in programme.settings.items())
     assert load_programme(name.upper()) == programme
-    assert all(programme_for(regime) == name for regime in programme.regimes)
+    assert all(programme_for(load_regime(regime)) == name for regime in programme.regimes)
 
 
-def test_a_regime_without_a_programme_of_its_own_has_the_baseline():
-    assert programme_for("eu-ai-act") == "baseline"
-    assert programme_for("miri-2025") == "agreement"
+AGREED = {"miri-2025", "miri-2026-memory"}
+"""Regimes whose text is the draft agreement's."""
+
+
+@pytest.mark.parametrize("name", regimes())
+def test_a_regime_without_a_programme_of_its_own_has_the_baseline(name):
+    assert programme_for(load_regime(name)) == ("agreement" if name in AGREED else "baseline")
+
+
+AMENDED = "regime: mine\ntitle: Mine\njurisdiction: here\nstatus: proposed\nsource: {title: A memo, address: desk drawer}\n"
+LINE = """
+definitions: {h100_fp16_tflops: 990, h100_tpp: 15840}
+clauses:
+  - id: line
+    kind: cluster
+    reference: para. 1
+    text: More than 8.
+    metric: h100_equivalents
+    comparison: ">"
+    threshold: 8
+    unit: H100-equivalents
+    grouping: {over: networked, colocated: true}
+"""
+
+
+@pytest.mark.parametrize("base", sorted(AGREED))
+def test_an_amendment_of_ones_own_keeps_the_programme_of_what_it_amends(tmp_path, base):
+    for clauses in ("", LINE):
+        rule = load_regime(write(tmp_path, f"{AMENDED}extends: {base}\n{clauses}", "amended.yaml"))
+        assert rule.name == "mine"
+        assert programme_for(rule) == "agreement"
+
+
+def test_a_rule_of_ones_own_without_its_duties_has_the_baseline(tmp_path):
+    assert programme_for(load_regime(write(tmp_path, AMENDED + LINE, "bare.yaml"))) == "baseline"
+    drafted = load_regime("miri-2025")
+    named = write(tmp_path, (AMENDED + LINE).replace("regime: mine", "regime: other"), "other.yaml")
+    assert not load_regime(named).obligations and drafted.obligations
+    assert programme_for(load_regime(named)) == "baseline"
 
 
 @pytest.mark.parametrize("name", actors())

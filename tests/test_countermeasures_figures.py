@@ -1,5 +1,6 @@
 """What detection reproduces: published figures of leaks, samples, distances and curves, exact arithmetic, and refusals."""
 
+import dataclasses
 import importlib.util
 import math
 import sys
@@ -25,11 +26,14 @@ from thresher.countermeasures import (
 )
 from thresher.countermeasures.accounting import largest_likelihood_ratio, total_likelihood_ratio
 from thresher.countermeasures.actors import load_actor
+from thresher.countermeasures.channels import tied_together
+from thresher.countermeasures.competing_risks import before_frailty, survival, undetected
 from thresher.countermeasures.detection import hazards
 from thresher.countermeasures.hiding import case_columns, ways_to_hide
 from thresher.countermeasures.leaks import QUANTILES
 from thresher.countermeasures.parameters import draw_detection, identification_rows, leak_rates, table
 from thresher.countermeasures.programmes import load_programme
+from thresher.countermeasures.sampling import hits_per_year
 from thresher.errors import InputError
 from thresher.evasion.footprint import Footprint
 
@@ -217,6 +221,93 @@ def test_sample_sizes_at_the_ends():
     assert inspection_sample_size(1, 1, 0.5) == 1
 
 
+# Sampling over and over: the hazard of a hit
+
+
+@given(st.floats(0, 1e4), st.floats(1e4, 1e8), st.floats(0, 1e6), st.floats(0, 0.99))
+def test_random_checks_miss_as_often_as_all_of_them_do(hidden, population, checks, found):
+    hazard = hits_per_year(*(np.float64(value) for value in (hidden, population, checks, found)))
+    assert hazard == pytest.approx(-checks * math.log1p(-found * hidden / population), rel=1e-12)
+    assert math.exp(-hazard) == pytest.approx((1 - found * hidden / population) ** checks, rel=1e-8, abs=1e-300)
+    assert hits_per_year(np.float64(2 * hidden), np.float64(2 * population), np.float64(checks), np.float64(found)) == (
+        pytest.approx(hazard, rel=1e-12)
+    )
+    assert hits_per_year(*(np.float64(one) for one in (hidden, population, 3 * checks, found))) == pytest.approx(3 * hazard)
+
+
+def test_hits_at_the_ends():
+    def hits(*values):
+        return float(hits_per_year(*(np.float64(value) for value in values)))
+
+    assert hits(0, 1e4, 30, 1) == hits(72, 1e4, 0, 1) == hits(72, 1e4, 30, 0) == 0
+    assert hits(4, 1e9, 30, 0.5) == pytest.approx(30 * 0.5 * 4 / 1e9, rel=1e-8)  # few of many: the chance of each adds
+    assert hits(1e5, 1e4, 30, 0.5) == hits(1e4, 1e4, 30, 0.5) == pytest.approx(30 * math.log(2))  # no more than all hidden
+    for hidden in (1e4, 1e6):  # all of them hidden, each known at sight: certain, and still a number
+        assert math.isfinite(hits(hidden, 1e4, 1, 1)) and math.exp(-hits(hidden, 1e4, 1, 1)) < 1e-5
+
+
+@pytest.mark.parametrize(("sites", "candidates"), [(72, 20_000), (4, 20_000), (72, 5000)])
+def test_a_few_checks_of_many_places_are_as_the_hypergeometric(sites, candidates):
+    chance = -math.expm1(-float(hits_per_year(np.float64(sites), np.float64(candidates), np.float64(30), np.float64(1))))
+    assert chance == pytest.approx(inspection_detection_probability(candidates, sites, 30), rel=0.01)
+
+
+# Records tied together
+
+
+@given(st.integers(1, 400), st.integers(2, 400), st.floats(0, 1))
+def test_records_are_tied_as_the_binomial_says(number, needed, recall):
+    found = float(tied_together(*(np.float64(value) for value in (number, needed, recall))))
+    expected = stats.binom.sf(needed - 2, number - 1, recall) if number >= needed else 0.0
+    assert found == pytest.approx(expected, rel=1e-8, abs=1e-12)
+
+
+def test_records_tied_at_the_ends():
+    number, needed = (np.asarray(values, float) for values in zip((1, 2), (5, 6), (2.9, 3), (0, 2), (0.5, 2), strict=True))
+    for recall in (0.0, 0.3, 1.0):  # too few, however good the review
+        assert (tied_together(number, needed, np.full(5, recall)) == 0).all()
+    enough = np.asarray([2.0, 3.0, 3.7, 400.0, 1e6])
+    assert (tied_together(enough, np.full(5, 2.0), np.ones(5)) == 1).all()
+    assert (tied_together(enough, np.full(5, 2.0), np.zeros(5)) == 0).all()
+    assert tied_together(enough, enough, np.full(5, 0.5)) == pytest.approx(0.5 ** (enough - 1))
+    for single in (1.0, 0.3):  # one purchase is over the line by itself: there is nothing to tie, it only has to be recorded
+        for recall in (0.0, 0.1, 1.0):
+            assert (tied_together(enough, np.full(5, single), np.full(5, recall)) == 1).all()
+            assert float(tied_together(np.float64(0.2), np.float64(single), np.float64(recall))) == pytest.approx(0.2)
+
+
+@given(st.floats(0, 1e5), st.floats(1, 3), st.floats(0.1, 1e4), st.floats(0, 1), st.floats(0, 1))
+def test_more_records_and_more_recall_never_tie_less(number, factor, needed, recall, more):
+    low, high = sorted((recall, more))
+    here, larger, better = (
+        float(tied_together(*(np.float64(value) for value in values)))
+        for values in ((number, needed, low), (number * factor, needed, low), (number, needed, high))
+    )
+    assert 0 <= here <= 1
+    assert larger >= here - 1e-12 and better >= here - 1e-12
+
+
+# Frailty
+
+
+@given(st.floats(0, 50), st.one_of(st.just(0.0), st.floats(1e-6, 5)))
+def test_before_frailty_undoes_the_frailty(cumulative, variance):
+    hazard, v = np.float64(cumulative), np.float64(variance)
+    raw = before_frailty(hazard, v)
+    assert raw >= cumulative * (1 - 1e-9)
+    assert survival(raw, v) == pytest.approx(math.exp(-cumulative), rel=1e-8)
+    assert before_frailty(-np.log(survival(hazard, v)), v) == pytest.approx(cumulative, rel=1e-8, abs=1e-12)
+
+
+def test_before_frailty_at_the_ends():
+    v = np.asarray([0.0, 1e-12, 0.5, 5.0])
+    assert (before_frailty(np.zeros(4), v) == 0).all()
+    assert before_frailty(np.full(4, 2.0), v) == pytest.approx([2, 2, 2 * math.expm1(1), math.expm1(10) / 5])
+    with np.errstate(all="raise"):
+        assert np.isfinite(before_frailty(np.full(4, 690.0), v)).all()
+    assert (np.diff(before_frailty(np.linspace(0, 100, 1001), np.full(1001, 0.7))) > 0).all()
+
+
 # Location
 
 
@@ -249,26 +340,67 @@ def test_ai_futures_curve_gives_its_published_means(workers, years):
     assert [getattr(found, name) for name in QUANTILE_NAMES] == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.parametrize("workers", [100.0, 1000.0])
-@pytest.mark.parametrize("route", ["open", "stock"])
-def test_the_ai_futures_programme_is_its_curve_and_nothing_else(workers, route):
-    """Its survival at the ends of phases is that of T ~ Gamma(mean / theta, theta), mean = 23.358 / log10(workers)^1.7489."""
-    p, one = draw_detection(20, 1), np.ones(1)
+def hazards_of_workers(workers, route, programme, p, operators=None):
+    """What finds a hundred sites of so many people, who hide in one way."""
+    one, operators = np.ones(1), workers - 12 if operators is None else operators
     footprint = Footprint(
-        chips=400 * one, sites=100 * one, chips_per_site=4 * one, duration_days=500 * one, cost_usd=1e8 * one,
+        chips=400 * one, nodes=100 * one, sites=100 * one, chips_per_site=4 * one, duration_days=500 * one, cost_usd=1e8 * one,
         chips_usd=5e7 * one, capital_usd=7e7 * one, running_usd_per_year=2e7 * one, power_mw=one, power_kw_per_site=10 * one,
-        energy_mwh=1e4 * one, people=workers * one, people_core=12 * one, people_operators=(workers - 12) * one,
+        energy_mwh=1e4 * one, people=workers * one, people_core=(workers - operators) * one, people_operators=operators * one,
         mean_upload_mbps_per_node=40 * one, peak_upload_mbps_per_node=80 * one, mean_download_mbps_per_node=40 * one,
     )  # fmt: skip
     actor = load_actor("company")
     way = next(way for way in ways_to_hide(actor, [1.0]) if way.route == route)
-    case = case_columns(footprint, 5 * one, np.zeros(1, int), [way], actor, p)
-    found = hazards(case, load_programme("ai-futures"), p)
+    return hazards(case_columns(footprint, 5 * one, np.zeros(1, int), [way], actor, p), programme, p)
+
+
+@pytest.mark.parametrize("workers", [100.0, 1000.0])
+@pytest.mark.parametrize("route", ["open", "stock"])
+def test_the_ai_futures_programme_is_its_curve_and_nothing_else(workers, route):
+    """Its survival at the ends of phases is that of T ~ Gamma(mean / theta, theta), mean = 23.358 / log10(workers)^1.7489."""
+    found = hazards_of_workers(workers, route, load_programme("ai-futures"), draw_detection(20, 1))
     ends = found.starts + found.lengths
     unseen = np.exp(-np.cumsum(found.rates.sum(axis=0) * found.lengths, axis=0))
     shape = 23.358 / math.log10(workers) ** 1.7489 / 3.88
     np.testing.assert_allclose(unseen, stats.gamma.sf(ends, shape, scale=3.88), rtol=1e-10)
     assert (found.frailty_variance == 0).all()
+
+
+@pytest.mark.parametrize("variance", [0.0, 1e-6, 0.05, 0.7, 2.0])
+@pytest.mark.parametrize("name", ["ai-futures", "refit"])
+def test_the_curve_is_that_of_a_population_whatever_its_frailty(name, variance):
+    """The frailty is shared by all channels; what the curve says of all programmes together stays as it was fitted."""
+    p, workers = draw_detection(40, 3), 300.0
+    published = load_programme("ai-futures")
+    form = {} if name == "ai-futures" else {"identification_form": 0.0}
+    programme = dataclasses.replace(published, assumptions={**published.assumptions, **form, "frailty_variance": variance})
+    found = hazards_of_workers(workers, "open", programme, p)
+    rates, v = found.rates, found.frailty_variance
+    assert (v == variance).all()
+    mean = p["identification_mean_years"] * np.exp(p["identification_slope"] * (math.log10(workers) - 2))
+    shape = p["identification_shape"]
+    if name == "ai-futures":
+        mean, shape = 23.358 / math.log10(workers) ** 1.7489, 23.358 / math.log10(workers) ** 1.7489 / 3.88
+    for end in found.starts + found.lengths:
+        expected = stats.gamma.sf(end, shape, scale=mean / shape)
+        np.testing.assert_allclose(undetected(end, rates, found.starts, found.lengths, v), expected, rtol=1e-8)
+
+
+def test_rented_chips_leave_the_core_team_alone_to_be_identified_and_to_talk():
+    """A provider's own people look after what is rented."""
+    p = draw_detection(30, 2)
+    few, many = (
+        hazards_of_workers(12.0 + operators, "rented", load_programme("study"), p, operators) for operators in (1, 5000)
+    )
+    np.testing.assert_array_equal(few.rates, many.rates)
+    owned = [hazards_of_workers(12.0 + operators, "open", load_programme("study"), p, operators) for operators in (1, 5000)]
+    assert (owned[1].rates >= owned[0].rates * (1 - 1e-12)).any() and not np.array_equal(owned[0].rates, owned[1].rates)
+    ai_futures = load_programme("ai-futures")
+    rented = hazards_of_workers(1000.0, "rented", ai_futures, p, 900)
+    ends = rented.starts + rented.lengths
+    shape = 23.358 / math.log10(100.0) ** 1.7489 / 3.88
+    unseen = np.exp(-np.cumsum(rented.rates.sum(axis=0) * rented.lengths, axis=0))
+    np.testing.assert_allclose(unseen, stats.gamma.sf(ends, shape, scale=3.88), rtol=1e-10)
 
 
 @pytest.mark.parametrize("workers", [100, 3500])

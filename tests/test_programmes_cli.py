@@ -355,7 +355,7 @@ def detection(folder, *options):
 
 
 def test_assess_says_whether_it_would_be_noticed(assessed, assessment):
-    seen = assessment["outcomes"]["answers"][0]["detection"]
+    seen = assessment["outcomes"]["answers"][0]["detection"]["timeline"]
     shown = flat(assessed)
     assert "Would it be noticed?" in shown
     paragraph = shown[shown.index("Would it be noticed?") :]

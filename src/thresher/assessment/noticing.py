@@ -22,7 +22,14 @@ SHOWN = 3
 """Countermeasures named in a line."""
 LEAST_SHOWN = 0.005
 MONTHS = 12.0
-DRIVERS = {"leak_model": "which model of leaks holds (no sign)", "leak_rate": "leaks per person and year"}
+DRIVERS = {  # those whose sign says nothing
+    "reconciliation_luck": "whether holders are seen to be short",
+    "location_luck": "whether displaced chips contradict",
+    "purchase_luck": "whether purchases can be tied together",
+    "contract_luck": "whether contracts can be tied together",
+    "leak_model": "which model of leaks holds (no sign)",
+    "leak_rate": "leaks per person and year",
+}
 LEAK_MODELS = {
     "prism": "Grimes 2016, the case of PRISM", "tuskegee": "Grimes 2016, the case of Tuskegee",
     "fbi": "Grimes 2016, the case of FBI forensics", "identification": "Time until covert programmes were identified, our refit",
@@ -47,9 +54,8 @@ def noticed_line(answer: GoalAnswer) -> str:
     first = [f"{title(one.countermeasure).lower()} {percent(one.first_by_finish)}" for one in by_share(found)[:SHOWN]]
     text = f"detected before the run is finished with a chance of {percent(1.0 - found.finish_mean)} ({finish_span(found)})"
     text += f", first by {', '.join(first)}" if first else ""
-    return (
-        f"{text}. {when(found)}; {percent(found.share_done)} of the run is done on average before it is stopped or ends"
-    )
+    done = f"{percent(found.share_done)} of the run is done on average before it is stopped or ends"
+    return f"{means(answer)}{text}. {when(found)}; {done}"
 
 
 def means(answer: GoalAnswer) -> str:
@@ -145,8 +151,12 @@ def drivers_line(found: Timeline) -> str:
     """What the chance of finishing undetected goes with most closely over the draws."""
     if not found.drivers:
         return ""
+    signed = ((DRIVERS.get(one.parameter), one) for one in found.drivers)
     parts = [
-        f"{DRIVERS.get(one.parameter, one.parameter.replace('_', ' '))} {one.correlation:+.2f}" for one in found.drivers
+        f"{one.parameter.replace('_', ' ')} {one.correlation:+.2f}"
+        if name is None
+        else f"{name} {abs(one.correlation):.2f}"
+        for name, one in signed
     ]
     return f"What it goes with, by rank over the draws (below 0: more of it, more detection): {', '.join(parts)}"
 

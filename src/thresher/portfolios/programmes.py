@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -159,10 +160,8 @@ def _answer(
     """Everything about one actor."""
     everything, start = cases_of(below, target, actor, p), load_programme(BASELINE)
     parts = players(weighed, with_thresholds=False)
-    probes = [
-        *compared, far, *(weighed.only(frozenset({name})) for name in parts),
-        *(weighed.only(frozenset(parts) - {name}) for name in parts),
-    ]  # fmt: skip
+    some = [frozenset(one) for size in (1, 2) for one in combinations(parts, size)]
+    probes = [*compared, far, *map(weighed.only, some), *(weighed.only(frozenset(parts) - one) for one in some)]
     open_cases = cases_of(free, target, actor, p) if lines else None
     unbounded = None if open_cases is None else worth_considering(open_cases, probes, p, FEWER_DRAWS, objective)
     if everything is None:
