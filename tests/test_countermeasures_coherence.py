@@ -1,6 +1,7 @@
 """Detection hangs together: competing risks, triage, channels and files behave as what they claim to be, whatever the numbers."""
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from thresher.countermeasures.competing_risks import (
 from thresher.countermeasures.detection import TRAIN_END, Hazards, chance_undetected, hazards
 from thresher.countermeasures.drivers import drivers
 from thresher.countermeasures.hiding import case_columns, routes, ways_to_hide
-from thresher.countermeasures.parameters import PRICES, draw_detection, quantities
+from thresher.countermeasures.parameters import LUCK, PRICES, draw_detection, quantities
 from thresher.countermeasures.programmes import (
     Programme,
     cost_usd_per_year,
@@ -52,7 +53,8 @@ def footprint(sites=174.0, chips_per_site=4.0, days=543.0, kilowatts=12.0, core=
     return Footprint(**{
         name: np.asarray([value])
         for name, value in {
-            "chips": chips, "nodes": sites, "sites": sites, "chips_per_site": chips_per_site, "duration_days": days, "cost_usd": 1e5 * chips,
+            "chips": chips, "nodes": sites, "sites": sites, "chips_per_site": chips_per_site, "duration_days": days,
+            "cost_usd": 1e5 * chips,
             "chips_usd": 6e4 * chips, "capital_usd": 8e4 * chips, "running_usd_per_year": 1e4 * chips, "power_mw": power,
             "power_kw_per_site": kilowatts, "energy_mwh": power * days * 24, "people": core + operators, "people_core": core,
             "people_operators": operators, "mean_upload_mbps_per_node": upload, "peak_upload_mbps_per_node": 2 * upload,
@@ -373,6 +375,19 @@ def test_false_leads_come_only_of_what_the_state_does():
     assert all(np.all(value > 0) for name, value in most.items() if name not in proof)
 
 
+def test_false_links_come_by_reviews_and_not_by_how_many_records_are_read():
+    everything = load_programme("everything").settings
+    for setting, channel in (("purchase_records", "record_linkage"), ("utility_records", "contract_linkage")):
+        none, few_, all_, often = (
+            false_leads(everything | changes, DRAWS)[channel]
+            for changes in ({setting: 0.0}, {setting: 0.01}, {setting: 1.0}, {setting: 1.0, "record_reviews": 6.0})
+        )
+        assert (none == 0).all() and (few_ > 0).all()
+        np.testing.assert_array_equal(few_, all_)
+        np.testing.assert_allclose(all_, often * everything["record_reviews"] / 6.0)
+        np.testing.assert_allclose(all_, DRAWS["false_links_per_review"] * everything["record_reviews"])
+
+
 @few
 @given(values_of_settings)
 def test_no_false_lead_is_negative(values):
@@ -397,7 +412,7 @@ MORE = {
     "people": {"people", "people_core", "people_operators"},
     "longer": {"duration_days"},
     "power": {"power_kw_per_site"},
-    "traffic": {"mean_upload_mbps_per_node"},
+    "traffic": {"mean_upload_mbps_per_node", "mean_download_mbps_per_node"},
 }
 
 
@@ -454,6 +469,244 @@ def test_a_rule_that_covers_no_site_is_no_reason_to_know_nothing():
     found = unseen(load_programme("everything"), cases)
     assert np.isfinite(found).all()
     assert (found >= unseen(load_programme("everything"), cases_of(line=1e15)) - NO_ROUNDING).all()
+
+
+# What is so or not, pieces and wholes
+
+
+NEVER = {"location_luck": 1.0, "reconciliation_luck": 1.0, "purchase_luck": 1.0, "contract_luck": 1.0}
+LUCKY = {
+    "location_checks": ("location_luck", "location_checks", 365.0),
+    "reconciliation": ("reconciliation_luck", "reconciliations", 12.0),
+    "record_linkage": ("purchase_luck", "record_reviews", 12.0),
+    "contract_linkage": ("contract_luck", "record_reviews", 12.0),
+}
+"""Channels that find what they find at the first look or never: their dimension of luck, and how often the state looks."""
+
+
+@pytest.mark.parametrize("channel", LUCKY)
+def test_looking_again_finds_nothing_that_the_first_look_could_not(channel):
+    luck, setting, most = LUCKY[channel]
+    p = DRAWS | {luck: np.linspace(0, 1, 24)}
+    cases, everything = cases_of(footprint(sites=2000.0), line=20.0, p=p), load_programme("everything").settings
+    found = []
+    for times in (1e-3, 1.0, most):
+        rate = rates(cases, everything | {setting: times}, p)[channel][2]
+        found.append(np.broadcast_to(rate, (len(cases["chips"]), 1, 24)))
+    so = found[-1] > 0
+    assert so.any() and not so.all()
+    for rate, times in zip(found, (1e-3, 1.0, most), strict=True):
+        np.testing.assert_array_equal(rate > 0, so)  # more looks are sooner, and see no more
+        np.testing.assert_allclose(rate, found[1] * times, rtol=1e-12)
+    fixed = dict(DRAWS) | {name: np.full(24, np.median(value)) for name, value in DRAWS.items()}
+    alike = cases_of(footprint(sites=2000.0), line=20.0, p=fixed)
+    share = np.broadcast_to(rates(alike, everything, fixed | {luck: p[luck]})[channel][2] > 0, so.shape)
+    assert (np.diff(share.astype(int), axis=-1) <= 0).all()  # so wherever the luck is below the chance
+
+
+def test_more_reviews_of_the_same_papers_cannot_find_what_cannot_be_tied():
+    cases = cases_of(footprint(sites=20.0), line=50.0, lots=(1.0,))
+    settings_ = load_programme("baseline").settings | {
+        "purchase_records": 1.0, "utility_records": 1.0, "linkage_recall": 0.6, "investigations": 1e5,
+    }  # fmt: skip
+    p = DRAWS | {"chips_per_purchase_reported": np.full(24, 1e6)}
+    needed, bought = np.ceil(50 / 4), 20.0  # lots of four chips, 80 in all
+    ours = next(at for at, way in enumerate(ways_to_hide(ANYONE, [1.0])) if way.route == "open" and not way.colocated)
+    chances = {
+        "record_linkage": stats.binom.sf(needed - 2, bought - 1, 0.6) * p["link_followed_share"],
+        "contract_linkage": stats.binom.sf(0, 19, 0.6) * p["link_followed_share"],
+    }
+    for channel, chance in chances.items():
+        assert (chance > 0.01).all() and (chance < 0.99).all()
+        for reviews in (1.0, 12.0):
+            rate = rates(cases, settings_ | {"record_reviews": reviews}, p)[channel][2]
+            rate = np.broadcast_to(rate, (len(cases["chips"]), 1, 24))[ours, 0]
+            luck = p[LUCKY[channel][0]]
+            np.testing.assert_allclose(rate, np.where(luck < chance, reviews, 0.0), rtol=1e-12)
+    unlucky = p | NEVER
+    for reviews in (1.0, 12.0):
+        found = rates(cases, settings_ | {"record_reviews": reviews}, unlucky)
+        assert all(np.all(np.asarray(rate) == 0) for channel in LUCKY for rate in found[channel])
+    assert (
+        unseen_with(settings_ | {"record_reviews": 12.0}, cases, unlucky) == unseen_with(settings_, cases, unlucky)
+    ).all()
+
+
+def unseen_with(settings_, cases, p):
+    return unseen(Programme("some", "Some", "", settings_, {}, ()), cases, p)
+
+
+def test_the_draws_of_luck_are_uniform_and_apart_from_all_else():
+    p = draw_detection(400, 7)
+    for luck in LUCK:
+        assert p[luck].min() < 0.01 and p[luck].max() > 0.99
+        np.testing.assert_allclose(np.sort(p[luck]), (np.arange(400) + 0.5) / 400, atol=1 / 400)
+        for name, values in p.items():
+            if name != luck and np.ptp(values) > 0:
+                assert abs(stats.spearmanr(p[luck], values).statistic) < 0.25, (luck, name)
+
+
+PIECES = (
+    "register_checks", "reconciliation", "location_checks", "stings", "activation_gates", "attestation", "financial_audits",
+    "challenge_inspections", "routine_inspections", "energy_monitoring", "traffic_known_sites", "traffic_providers",
+    "cloud_identity", "cloud_hours",
+)  # fmt: skip
+
+
+def test_a_single_site_is_the_whole():
+    one, several = footprint(sites=1.0), footprint(sites=2.0)
+    assert (channel_functions.to_the_whole(cases_of(one), DRAWS) == 1).all()
+    np.testing.assert_array_equal(
+        channel_functions.to_the_whole(cases_of(several), DRAWS)[0, 0], DRAWS["piece_leads_to_whole"]
+    )
+    everything = load_programme("everything").settings
+    with np.errstate(over="ignore"):
+        for sites, whole in ((one, 1.0), (several, DRAWS["piece_leads_to_whole"])):
+            cases = cases_of(sites)
+            found, certain = (
+                rates(cases, everything, p) for p in (DRAWS, DRAWS | {"piece_leads_to_whole": np.ones(24)})
+            )
+            for channel in channels():
+                for rate, most in zip(found[channel], certain[channel], strict=True):
+                    near = whole if channel in PIECES else 1.0
+                    if (
+                        "inspections" in channel or channel == "register_checks"
+                    ):  # a check finds with the chance of the whole: nearly in proportion
+                        np.testing.assert_allclose(rate, np.asarray(most) * near, rtol=2e-3)
+                    else:
+                        np.testing.assert_allclose(rate, np.asarray(most) * near, rtol=1e-12)
+
+
+def test_identification_is_by_whatever_means_and_no_setting_moves_it():
+    cases, curve = cases_of(), DRAWS | {"leak_model": np.full(24, 0.5)}
+    found = [rates(cases, load_programme(name).settings, curve) for name in programmes()]
+    for one in found:
+        for phase in range(len(PHASES)):
+            np.testing.assert_array_equal(one["identification"][phase], found[0]["identification"][phase])
+            assert (one["identification"][phase] > 0).all()
+            assert all(np.all(one[name][phase] == 0) for name in ("leaks", "channel_reports", "rewarded_reports"))
+    assert channels()["identification"]["countermeasure"] == "whistleblowing"
+    for share, expected in ((0.3, 1.0), (1e-9, 1.0), (0.0, 0.0)):  # who is reached at all is found as others were
+        partly = dataclasses.replace(ANYONE, reach=ANYONE.reach | {"whistleblowing": share})
+        here = rates(cases_of(actor=partly), load_programme("study").settings, curve)["identification"]
+        for phase in range(len(PHASES)):
+            np.testing.assert_array_equal(here[phase], expected * found[0]["identification"][phase])
+
+
+def test_each_draw_has_one_way_of_counting_leaks():
+    found = rates(cases_of(), load_programme("everything").settings, DRAWS)
+    by_curve = (DRAWS["leak_model"] >= 1 / 3) & (DRAWS["leak_model"] < 2 / 3)
+    assert by_curve.any() and not by_curve.all()
+    for phase in range(len(PHASES)):
+        shape = (len(cases_of()["chips"]), 1, 24)
+        np.testing.assert_array_equal(
+            np.broadcast_to(found["identification"][phase], shape) > 0, np.broadcast_to(by_curve, shape)
+        )
+        np.testing.assert_array_equal(
+            np.broadcast_to(found["leaks"][phase], shape) > 0, np.broadcast_to(~by_curve, shape)
+        )
+
+
+def test_rented_chips_leave_the_core_team_alone():
+    small, large = (cases_of(footprint(operators=operators)) for operators in (1.0, 9000.0))
+    rented = large["route_own_site"][:, 0, 0] == 0
+    assert rented.any() and not rented.all()
+    assert (large["people"][rented] == 12).all() and (large["people"][~rented] == 9012).all()
+    knows = channel_functions.who_knows(large, DRAWS)
+    alone = channel_functions.who_knows(small, DRAWS)
+    for name in knows:
+        shape = (len(rented), 1, 24)
+        here, there = (np.broadcast_to(one[name], shape)[rented] for one in (knows, alone))
+        np.testing.assert_array_equal(here, there)
+    total = sum(np.broadcast_to(knows[name], (len(rented), 1, 24)) for name in ("fully", "partly", "not"))
+    np.testing.assert_allclose(total[rented], 12.0)
+    everything = load_programme("everything")
+    np.testing.assert_array_equal(unseen(everything, large)[rented], unseen(everything, small)[rented])
+    assert (unseen(everything, large)[~rented] < unseen(everything, small)[~rented]).any()
+
+
+def test_meters_find_half_of_the_sites_of_the_half_size_in_a_year():
+    half = 4.5e3
+    p = DRAWS | {"energy_half_mw": np.full(24, 4.5)}
+    found = {}
+    for kilowatts in (0.0, 0.01 * half, 0.5 * half, half, 2 * half, 100 * half):
+        cases = cases_of(footprint(sites=1.0, kilowatts=kilowatts), p=p)
+        with np.errstate(divide="ignore"):
+            rate = rates(cases, load_programme("baseline").settings | {"energy_monitoring": 1.0}, p)[
+                "energy_monitoring"
+            ]
+        assert all(np.all(rate[phase] == 0) for phase in (0, 1, 3))
+        ours = (cases["route_own_site"] * (1 - cases["colocated"]))[:, 0, 0] > 0
+        rate = np.broadcast_to(rate[2], (len(ours), 1, 24))
+        assert (rate[~ours] == 0).all()  # a known facility's own load hides it, and a provider's
+        found[kilowatts] = np.exp(-rate[ours])
+    np.testing.assert_allclose(found[half], 0.5, rtol=1e-12)
+    assert (found[0.0] == 1).all() and (found[100 * half] <= 1 / 101).all()
+    for less, more in itertools.pairwise(found.values()):
+        assert (more < less).all()
+    exponent = p["energy_steepness"]  # ever fewer of smaller ones
+    np.testing.assert_allclose(
+        found[0.01 * half], np.broadcast_to(1 / (1 + 0.01**exponent), found[half].shape), rtol=1e-12
+    )
+    part = rates(
+        cases_of(footprint(sites=1.0, kilowatts=half), p=p),
+        load_programme("baseline").settings | {"energy_monitoring": 0.4},
+        p,
+    )
+    assert np.max(part["energy_monitoring"][2]) == pytest.approx(0.4 * np.log(2))
+    many = cases_of(footprint(sites=30.0, kilowatts=half), p=p)
+    rate = rates(many, load_programme("baseline").settings | {"energy_monitoring": 1.0}, p)["energy_monitoring"][2]
+    np.testing.assert_allclose(np.max(rate, axis=0)[0], 30 * np.log(2) * p["piece_leads_to_whole"])
+
+
+# What drives it
+
+
+def test_a_driver_that_is_there_is_found_with_its_sign():
+    for seed in range(20):
+        p = draw_detection(200, seed)
+        noise = np.random.default_rng(seed).normal(size=200)
+        for name, sign in (("candidate_sites", 1), ("misplaced_share", -1)):
+            ranks = stats.rankdata(p[name]) / 200
+            chance = 1 / (1 + np.exp(-(4 * sign * ranks + 0.5 * noise)))
+            [first, *others] = drivers(chance, p)
+            assert first.parameter == name
+            assert np.sign(first.correlation) == sign and abs(first.correlation) > 0.85
+            assert first.correlation == pytest.approx(stats.spearmanr(chance, p[name]).statistic)
+            assert all(abs(one.correlation) < abs(first.correlation) for one in others)
+
+
+def test_noise_drives_nothing_but_once_in_a_while():
+    passed = [
+        len(drivers(np.random.default_rng([seed, 1]).random(draws), draw_detection(draws, seed)))
+        for draws in (50, 200)
+        for seed in range(100)
+    ]
+    assert np.mean(np.asarray(passed) > 0) <= 0.12
+    assert max(passed) <= 2
+
+
+def test_what_does_not_vary_drives_nothing():
+    p, chance = draw_detection(100, 0), np.linspace(0, 1, 100)
+    assert drivers(np.full(100, 0.3), p) == ()
+    [only] = drivers(chance, {"constant": np.full(100, 4.0), "other": chance**3, "too": np.zeros(100)})
+    assert (only.parameter, only.correlation) == ("other", pytest.approx(1.0))
+    fixed = {name for name, row in quantities().items() if row.distribution == "fixed"}
+    every = drivers(chance, p | {"planted": -chance}, most=1000)
+    assert not fixed & {one.parameter for one in every}
+    assert drivers(np.asarray([0.0, 1.0] * 50), {"two": np.asarray([1.0, 0.0] * 50)})[0].correlation == pytest.approx(
+        -1
+    )
+
+
+def test_the_model_of_leaks_counts_by_how_far_it_parts_the_draws():
+    p = draw_detection(300, 0)
+    middle = (p["leak_model"] >= 1 / 3) & (p["leak_model"] < 2 / 3)
+    chance = np.where(middle, 0.2, 0.8) + 0.01 * np.random.default_rng(0).random(300)
+    [first, *_] = drivers(chance, p)
+    assert first.parameter == "leak_model" and first.correlation > 0.7
+    assert abs(stats.spearmanr(chance, p["leak_model"]).statistic) < 0.2  # no rank correlation would have seen it
+    assert len(drivers(np.asarray(chance), {f"{at}": chance for at in range(9)})) == 6
 
 
 # One kernel, two ways through it
@@ -616,7 +869,9 @@ def test_a_regime_without_a_programme_of_its_own_has_the_baseline(name):
     assert programme_for(load_regime(name)) == ("agreement" if name in AGREED else "baseline")
 
 
-AMENDED = "regime: mine\ntitle: Mine\njurisdiction: here\nstatus: proposed\nsource: {title: A memo, address: desk drawer}\n"
+AMENDED = (
+    "regime: mine\ntitle: Mine\njurisdiction: here\nstatus: proposed\nsource: {title: A memo, address: desk drawer}\n"
+)
 LINE = """
 definitions: {h100_fp16_tflops: 990, h100_tpp: 15840}
 clauses:
@@ -634,8 +889,11 @@ clauses:
 
 @pytest.mark.parametrize("base", sorted(AGREED))
 def test_an_amendment_of_ones_own_keeps_the_programme_of_what_it_amends(tmp_path, base):
-    for clauses in ("", LINE):
-        rule = load_regime(write(tmp_path, f"{AMENDED}extends: {base}\n{clauses}", "amended.yaml"))
+    duty = (
+        "  - {id: more, kind: obligation, reference: para. 2, subject: reports, text: Reports., applies_to: parties}\n"
+    )
+    for place, clauses in enumerate((LINE, f"clauses:\n{duty}", LINE + duty)):
+        rule = load_regime(write(tmp_path, f"{AMENDED}extends: {base}\n{clauses}", f"amended{place}.yaml"))
         assert rule.name == "mine"
         assert programme_for(rule) == "agreement"
 

@@ -232,7 +232,9 @@ def test_random_checks_miss_as_often_as_all_of_them_do(hidden, population, check
     assert hits_per_year(np.float64(2 * hidden), np.float64(2 * population), np.float64(checks), np.float64(found)) == (
         pytest.approx(hazard, rel=1e-12)
     )
-    assert hits_per_year(*(np.float64(one) for one in (hidden, population, 3 * checks, found))) == pytest.approx(3 * hazard)
+    assert hits_per_year(*(np.float64(one) for one in (hidden, population, 3 * checks, found))) == pytest.approx(
+        3 * hazard
+    )
 
 
 def test_hits_at_the_ends():
@@ -241,14 +243,18 @@ def test_hits_at_the_ends():
 
     assert hits(0, 1e4, 30, 1) == hits(72, 1e4, 0, 1) == hits(72, 1e4, 30, 0) == 0
     assert hits(4, 1e9, 30, 0.5) == pytest.approx(30 * 0.5 * 4 / 1e9, rel=1e-8)  # few of many: the chance of each adds
-    assert hits(1e5, 1e4, 30, 0.5) == hits(1e4, 1e4, 30, 0.5) == pytest.approx(30 * math.log(2))  # no more than all hidden
+    assert (
+        hits(1e5, 1e4, 30, 0.5) == hits(1e4, 1e4, 30, 0.5) == pytest.approx(30 * math.log(2))
+    )  # no more than all hidden
     for hidden in (1e4, 1e6):  # all of them hidden, each known at sight: certain, and still a number
         assert math.isfinite(hits(hidden, 1e4, 1, 1)) and math.exp(-hits(hidden, 1e4, 1, 1)) < 1e-5
 
 
 @pytest.mark.parametrize(("sites", "candidates"), [(72, 20_000), (4, 20_000), (72, 5000)])
 def test_a_few_checks_of_many_places_are_as_the_hypergeometric(sites, candidates):
-    chance = -math.expm1(-float(hits_per_year(np.float64(sites), np.float64(candidates), np.float64(30), np.float64(1))))
+    chance = -math.expm1(
+        -float(hits_per_year(np.float64(sites), np.float64(candidates), np.float64(30), np.float64(1)))
+    )
     assert chance == pytest.approx(inspection_detection_probability(candidates, sites, 30), rel=0.01)
 
 
@@ -263,14 +269,19 @@ def test_records_are_tied_as_the_binomial_says(number, needed, recall):
 
 
 def test_records_tied_at_the_ends():
-    number, needed = (np.asarray(values, float) for values in zip((1, 2), (5, 6), (2.9, 3), (0, 2), (0.5, 2), strict=True))
+    number, needed = (
+        np.asarray(values, float) for values in zip((1, 2), (5, 6), (2.9, 3), (0, 2), (0.5, 2), strict=True)
+    )
     for recall in (0.0, 0.3, 1.0):  # too few, however good the review
         assert (tied_together(number, needed, np.full(5, recall)) == 0).all()
     enough = np.asarray([2.0, 3.0, 3.7, 400.0, 1e6])
     assert (tied_together(enough, np.full(5, 2.0), np.ones(5)) == 1).all()
     assert (tied_together(enough, np.full(5, 2.0), np.zeros(5)) == 0).all()
     assert tied_together(enough, enough, np.full(5, 0.5)) == pytest.approx(0.5 ** (enough - 1))
-    for single in (1.0, 0.3):  # one purchase is over the line by itself: there is nothing to tie, it only has to be recorded
+    for single in (
+        1.0,
+        0.3,
+    ):  # one purchase is over the line by itself: there is nothing to tie, it only has to be recorded
         for recall in (0.0, 0.1, 1.0):
             assert (tied_together(enough, np.full(5, single), np.full(5, recall)) == 1).all()
             assert float(tied_together(np.float64(0.2), np.float64(single), np.float64(recall))) == pytest.approx(0.2)
@@ -373,7 +384,9 @@ def test_the_curve_is_that_of_a_population_whatever_its_frailty(name, variance):
     p, workers = draw_detection(40, 3), 300.0
     published = load_programme("ai-futures")
     form = {} if name == "ai-futures" else {"identification_form": 0.0}
-    programme = dataclasses.replace(published, assumptions={**published.assumptions, **form, "frailty_variance": variance})
+    programme = dataclasses.replace(
+        published, assumptions={**published.assumptions, **form, "frailty_variance": variance}
+    )
     found = hazards_of_workers(workers, "open", programme, p)
     rates, v = found.rates, found.frailty_variance
     assert (v == variance).all()
@@ -393,7 +406,9 @@ def test_rented_chips_leave_the_core_team_alone_to_be_identified_and_to_talk():
         hazards_of_workers(12.0 + operators, "rented", load_programme("study"), p, operators) for operators in (1, 5000)
     )
     np.testing.assert_array_equal(few.rates, many.rates)
-    owned = [hazards_of_workers(12.0 + operators, "open", load_programme("study"), p, operators) for operators in (1, 5000)]
+    owned = [
+        hazards_of_workers(12.0 + operators, "open", load_programme("study"), p, operators) for operators in (1, 5000)
+    ]
     assert (owned[1].rates >= owned[0].rates * (1 - 1e-12)).any() and not np.array_equal(owned[0].rates, owned[1].rates)
     ai_futures = load_programme("ai-futures")
     rented = hazards_of_workers(1000.0, "rented", ai_futures, p, 900)

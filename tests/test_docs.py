@@ -14,6 +14,8 @@ import yaml
 from click.testing import CliRunner
 
 from thresher.cli import main
+from thresher.countermeasures.actors import load_actor
+from thresher.countermeasures.programmes import load_programme
 from thresher.regime import load_regime
 from thresher.simulation.plans import check_plan
 
@@ -153,6 +155,17 @@ def test_the_regime_of_the_documentation_loads(tmp_path):
     rule = load_regime(path)
     assert [clause.id for clause in rule.cluster_clauses] == ["cluster-compute", "owner-compute"]
     assert rule.cluster_clauses[0].threshold == 8
+
+
+def test_the_programme_and_the_actor_of_the_documentation_load(tmp_path):
+    programme, actor = fenced("countermeasures.md", "yaml")
+    (tmp_path / "programme.yaml").write_text(programme, "utf-8")
+    (tmp_path / "actor.yaml").write_text(actor, "utf-8")
+    loaded = load_programme(tmp_path / "programme.yaml")
+    assert loaded.settings["financial_audits"] == 0.2
+    assert loaded.settings["challenge_inspections"] == load_programme("agreement").settings["challenge_inspections"]
+    assert loaded.assumptions == {"ensemble_identification": 0.0}
+    assert load_actor(tmp_path / "actor.yaml").routes == {"open": 20000.0, "resale": 5000.0}
 
 
 def test_every_data_file_has_a_source():

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import thresher
+from thresher.assessment import formats, noticing
+from thresher.assessment.detection import detection_of
 from thresher.catalog import network
 from thresher.countermeasures.actors import load_actor
 from thresher.countermeasures.competing_risks import undetected
@@ -20,7 +22,7 @@ from thresher.countermeasures.detection import TRAIN_END, chance_undetected, haz
 from thresher.countermeasures.game import OBJECTIVES, cases_of, one_case, respond, worth_considering
 from thresher.countermeasures.parameters import draw_detection
 from thresher.countermeasures.pool import joined, unbounded_pool, unseen_pool
-from thresher.countermeasures.programmes import load_programme
+from thresher.countermeasures.programmes import cost_usd_per_year, load_programme
 from thresher.countermeasures.programmes import settings as all_settings
 from thresher.countermeasures.texts import THRESHOLDS
 from thresher.countermeasures.timeline import DETECTED, timeline
@@ -29,7 +31,7 @@ from thresher.evasion.best_response import prepare
 from thresher.portfolios import values
 from thresher.portfolios.programmes import COMPARED
 from thresher.portfolios.scenarios import study_scenarios
-from thresher.portfolios.search import climb, running_cost, within
+from thresher.portfolios.search import climb, climb_against_all, running_cost
 from thresher.portfolios.values import players, worth_of_each, worth_per_dollar
 from thresher.regime import ClusterRow, load_regime
 from thresher.simulation.draws import draw_worlds
@@ -286,10 +288,56 @@ def test_within_risk_who_is_not_deterred_has_a_plan_that_it_dares_and_that_works
             assert reaches >= 0.5
 
 
+def of_able(own, most, rng):
+    """The same cases, each of which reaches the target in few of the draws."""
+    able = own.able & (rng.random(own.able.shape) < most)
+    able[:, : DRAWS // 2] = False
+    return dataclasses.replace(own, able=able)
+
+
+@EACH
+def test_who_dares_nothing_that_works_takes_the_safest_that_does(few, p, name):
+    """Whoever tolerates no risk falls back on the least, among plans that work in half of the draws; it is then deterred."""
+    own = dataclasses.replace(few[name], actor=dataclasses.replace(few[name].actor, risk_tolerance=0.0))
+    rare = of_able(own, 0.9, np.random.default_rng(1))
+    assert np.mean(rare.able, axis=1).max() < 0.5
+    for some in (own, rare):
+        works = np.mean(some.able, axis=1)
+        works = works >= min(0.5, works.max())
+        risk = 1 - np.mean(chance_undetected(some.columns, LADDER, p), axis=2)
+        reply = respond(some, LADDER, p, "within-risk")
+        assert reply.deterred.all()
+        for place, case in enumerate(reply.case):
+            assert works[case]
+            assert risk[case, place] == pytest.approx(risk[works, place].min())
+            assert reply.undetected[place] == pytest.approx(1 - risk[case, place])
+            assert reply.success[place] == pytest.approx(
+                np.mean(chance_undetected(some.columns, [LADDER[place]], p)[case, 0] * some.able[case])
+            )
+
+
+def test_a_safe_plan_that_does_not_work_deters_no_less(few, p):
+    own = few["company"]
+    risk = 1 - np.mean(chance_undetected(own.columns, [STUDY], p), axis=2)[:, 0]
+    safest = int(np.argmin(risk))
+    able = own.able.copy()
+    able[safest, 1:] = False
+    bolder = np.sort(np.delete(risk, safest))[0]
+    tolerance = 0.5 * (risk[safest] + bolder)
+    timid = dataclasses.replace(own, actor=dataclasses.replace(own.actor, risk_tolerance=float(tolerance)))
+    assert risk[safest] < tolerance < bolder
+    assert not respond(timid, [STUDY], p, "within-risk").deterred[0]
+    useless = dataclasses.replace(timid, able=able)
+    reply = respond(useless, [STUDY], p, "within-risk")
+    assert reply.deterred[0] and reply.case[0] != safest
+
+
 @EACH
 def test_deterred_is_who_finds_even_the_least_risk_too_much(few, p, name):
     own = few[name]
-    least = 1 - np.max(np.mean(chance_undetected(own.columns, LADDER, p), axis=2), axis=0)
+    works = np.mean(own.able, axis=1)
+    works = works >= min(0.5, works.max())
+    least = 1 - np.max(np.mean(chance_undetected(own.columns, LADDER, p), axis=2)[works], axis=0)
     for tolerance in (0.0, 0.1, 0.3, 1.0):
         bold = dataclasses.replace(own.actor, risk_tolerance=tolerance)
         told = respond(dataclasses.replace(own, actor=bold), LADDER, p).deterred
@@ -404,11 +452,13 @@ def test_without_lines_one_site_is_open(pools, cases, p):
 
 @EACH
 def test_worth_per_dollar_is_what_a_direct_evaluation_gives(few, p, name):
-    found = {one.setting: one for one in worth_per_dollar(few[name], STUDY, p, "finish")}
+    found = {one.setting: one for one in worth_per_dollar(few[name], STUDY, FAR, p, "finish")}
     assert set(found) == set(all_settings())
-    for setting, raised in (("challenge_inspections", True), ("whistleblower_protection", False)):
-        row = all_settings()[setting]
-        step = 0.1 * row.most if raised else -0.1 * row.most
+    for setting, raised in (
+        ("routine_inspections", True), ("whistleblower_channels", True), ("challenge_inspections", False),
+        ("whistleblower_protection", False),
+    ):  # fmt: skip
+        step = 0.1 * FAR.settings[setting] if raised else -0.1 * FAR.settings[setting]
         moved = STUDY.with_settings("moved", {setting: STUDY.settings[setting] + step})
         before, after = success(few[name], STUDY, moved, p=p)
         dollars = running_cost([STUDY, moved], p)
@@ -421,7 +471,7 @@ def test_worth_per_dollar_is_what_a_direct_evaluation_gives(few, p, name):
 
 
 def test_settings_come_by_what_a_dollar_does(few, p):
-    found = worth_per_dollar(few["company"], STUDY, p, "finish")
+    found = worth_per_dollar(few["company"], STUDY, FAR, p, "finish")
     rates = [one.fall_per_million for one in found]
     assert rates == sorted(rates, reverse=True)
     assert all(one.fall >= -ROUNDING for one in found)
@@ -430,13 +480,13 @@ def test_settings_come_by_what_a_dollar_does(few, p):
 # The state's search
 
 
-CLIMBS = (("lab", 0.6), ("lab", 0.4), ("company", 0.2))
+CLIMBS = (("lab", 0.65), ("lab", 0.5), ("company", 0.2))
 """Two bounds that can be held, and one that cannot."""
 
 
 @pytest.fixture(scope="module")
 def climbs(few, p):
-    return {(name, bound): climb(few[name], BASELINE, FAR, bound, p, "finish") for name, bound in CLIMBS}
+    return {(name, bound): climb(few[name], BASELINE, FAR, p, "finish", bound=bound) for name, bound in CLIMBS}
 
 
 @pytest.mark.parametrize(("name", "bound"), CLIMBS)
@@ -461,7 +511,7 @@ def test_the_way_up(few, climbs, p, name, bound):
 
 
 def test_nothing_of_the_cheapest_could_be_left_out(few, climbs, p):
-    bound = 0.6
+    bound = 0.65
     cheapest = climbs["lab", bound][-1]
     assert cheapest.success <= bound
     for name, value in cheapest.programme.settings.items():
@@ -472,7 +522,7 @@ def test_nothing_of_the_cheapest_could_be_left_out(few, climbs, p):
 
 
 def test_a_bound_that_holds_anyway_needs_no_programme(few, p):
-    [only] = climb(few["lab"], BASELINE, FAR, 0.99, p, "finish")
+    [only] = climb(few["lab"], BASELINE, FAR, p, "finish", bound=0.99)
     assert only.programme == BASELINE and only.cost_usd_per_year == 0
 
 
@@ -480,15 +530,108 @@ def test_a_bound_that_holds_anyway_needs_no_programme(few, p):
 def test_a_bound_that_the_far_end_holds_is_held(few, p, name):
     """The search goes towards the far end, so it may not give up while that would do."""
     bound = float(success(few[name], FAR, p=p)[0]) + 1e-6
-    assert climb(few[name], BASELINE, FAR, bound, p, "finish")[-1].success <= bound
+    assert climb(few[name], BASELINE, FAR, p, "finish", bound=bound)[-1].success <= bound
 
 
-def test_what_a_budget_pays_for(climbs):
-    rungs = climbs["lab", 0.4]
-    for budget in (0.0, 5e6, 1e8, 4e8, 1e15):
-        best = within(rungs, budget)
-        assert best.cost_usd_per_year <= budget
-        assert best.success == min(one.success for one in rungs if one.cost_usd_per_year <= budget)
+BUDGETS = (0.0, 5e6, 1e8, 4e8, 1e10)
+
+
+@pytest.fixture(scope="module")
+def spent(few, cases, p):
+    """What a lab is left with for each of several budgets, checked against all that it could do."""
+    found = {
+        budget: climb_against_all(cases["lab"], few["lab"], BASELINE, FAR, p, "finish", most_usd_per_year=budget)[0]
+        for budget in BUDGETS
+    }
+    return {budget: (rungs, min(rungs, key=lambda rung: rung.success)) for budget, rungs in found.items()}
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_what_a_budget_pays_for(climbs, spent, cases, p, budget):
+    rungs, best = spent[budget]
+    assert all(one.cost_usd_per_year <= budget for one in rungs)
+    for one in rungs:
+        assert one.cost_usd_per_year == pytest.approx(running_cost([one.programme], p)[0])
+        assert one.success == pytest.approx(success(cases["lab"], one.programme, p=p)[0])
+    assert best.success == min(one.success for one in rungs)
+    for bound in (0.65, 0.5):  # no worse than what the climbs to bounds found for the money
+        affordable = [one.programme for one in climbs["lab", bound] if one.cost_usd_per_year <= budget]
+        assert best.success <= success(cases["lab"], *affordable, p=p).min() + ROUNDING
+
+
+def test_a_budget_that_pays_for_the_far_end_gets_no_less(spent, cases, p):
+    far_cost, far_success = running_cost([FAR], p)[0], success(cases["lab"], FAR, p=p)[0]
+    paid = [best for budget, (_, best) in spent.items() if budget >= far_cost]
+    assert paid and all(best.success <= far_success + ROUNDING for best in paid)
+
+
+def test_more_money_never_buys_less(spent):
+    found = [best.success for _, best in spent.values()]
+    assert all(later <= earlier + ROUNDING for earlier, later in pairwise(found))
+    assert found[-1] < found[2] < found[0]
+    assert spent[0.0][1].programme == BASELINE
+
+
+def test_a_programme_costs_its_settings_and_nothing_else(p):
+    plenty = STUDY.with_settings("plenty", {"investigations": 700.0})
+    for programme, dollars in zip((*LADDER, plenty), running_cost([*LADDER, plenty], p), strict=True):
+        assert dollars == pytest.approx(float(np.mean(cost_usd_per_year(programme.settings, p))))
+    first, last = running_cost([STUDY, plenty], p)
+    assert last - first == pytest.approx(200 * float(np.mean(p["cost_investigations"])))
+
+
+@pytest.mark.parametrize(("name", "bound"), [("lab", 0.65), ("company", 0.55)])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_bound_is_held_against_all_cases_however_few_the_search_began_with(cases, p, name, bound, objective):
+    """Begun with the single case that does worst, it gathers those that matter."""
+    own = cases[name]
+    everything = np.mean(chance_undetected(own.columns, [BASELINE], p)[:, 0] * own.able, axis=1)
+    poor = own.take(np.asarray([int(np.argmin(everything))]))
+    bound = min(bound, 0.9 * float(success(own, BASELINE, p=p, objective=objective)[0]))
+    rungs, gathered = climb_against_all(own, poor, BASELINE, FAR, p, objective, bound=bound)
+    assert rungs[0].programme == BASELINE
+    told = success(own, *(one.programme for one in rungs), p=p, objective=objective)
+    assert [one.success for one in rungs] == pytest.approx(told.tolist())
+    assert rungs[-1].success <= bound + ROUNDING
+    known = {own.key(at) for at in range(len(own))}
+    keys = [gathered.key(at) for at in range(len(gathered))]
+    assert set(keys) <= known and len(set(keys)) == len(keys) > 1
+    assert poor.key(0) in keys
+    last = respond(own, [rungs[-1].programme], p, objective)
+    assert own.key(int(last.case[0])) in keys
+    assert success(gathered, rungs[-1].programme, p=p, objective=objective)[0] == pytest.approx(last.success[0])
+
+
+@EACH
+def test_a_bound_that_nothing_holds_is_said_with_what_all_cases_leave(cases, few, p, name):
+    rungs, _ = climb_against_all(cases[name], few[name], BASELINE, FAR, p, "finish", bound=0.05)
+    told = success(cases[name], *(one.programme for one in rungs), FAR, p=p)
+    assert rungs[-1].success > 0.05 and rungs[-1].success <= told[-1] + ROUNDING
+    assert [one.success for one in rungs] == pytest.approx(told[:-1].tolist())
+
+
+def test_cases_can_be_told_apart_and_joined(cases):
+    own = cases["lab"]
+    assert len({own.key(at) for at in range(len(own))}) == len(own)
+    some, more = own.take(np.asarray([4, 2])), own.take(np.asarray([7]))
+    both = some.joined(more)
+    assert [both.key(at) for at in range(3)] == [own.key(at) for at in (4, 2, 7)]
+    assert both.actor == own.actor and both.pool is own.pool
+    for name, values in both.columns.items():
+        np.testing.assert_array_equal(values, own.columns[name][[4, 2, 7]])
+    np.testing.assert_array_equal(both.able, own.able[[4, 2, 7]])
+    assert [both.describe(at) for at in range(3)] == [own.describe(at) for at in (4, 2, 7)]
+
+
+@EACH
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_cases_considered_are_the_best_by_what_the_adversary_wants(cases, p, name, objective):
+    own = cases[name]
+    kept = worth_considering(own, LADDER, p, DRAWS, objective)
+    assert len(kept) <= 4 * len(LADDER)
+    whole, among = respond(own, LADDER, p, objective), respond(kept, LADDER, p, objective)
+    assert among.success == pytest.approx(whole.success)
+    assert [kept.key(int(at)) for at in among.case] == [own.key(int(at)) for at in whole.case]
 
 
 # The whole answer
@@ -535,10 +678,14 @@ def test_replies_are_those_of_the_game(portfolio, cases, p):
         assert one.replies[0].cost_usd_per_year == one.replies[0].burden_usd_per_year == 0
 
 
-def test_each_actor_has_its_answer_within_the_budget(portfolio):
+def test_each_actor_has_its_answer_within_the_budget(portfolio, cases, p):
     for one in portfolio.answers:
-        assert one.within_budget in one.rungs
         assert one.within_budget.cost_usd_per_year <= 1e8
+        affordable = [rung for rung in one.rungs if rung.cost_usd_per_year <= 1e8]
+        assert one.within_budget.success <= min(rung.success for rung in affordable) + ROUNDING
+        told = success(cases[one.actor.name], one.within_budget.programme, p=p)[0]
+        assert one.within_budget.success == pytest.approx(told)
+        assert one.within_budget.programme.settings["challenge_inspections"] <= CAP
         assert one.within_budget.success < one.rungs[0].success
         assert {worth.countermeasure for worth in one.worth} == set(players(STUDY, with_thresholds=True))
         lines = next(worth for worth in one.worth if worth.countermeasure == THRESHOLDS)
@@ -587,6 +734,12 @@ def test_what_makes_no_sense_is_refused_by_name(wrong, named):
     with pytest.raises(InputError) as caught:
         thresher.programmes(REGIME, **{**GAME, **wrong})
     assert str(caught.value).startswith(named)
+
+
+def test_a_budget_that_holds_the_bound_is_no_cheaper_than_the_cheapest():
+    [one] = thresher.programmes(REGIME, actors_named=["lab"], bound=0.65, budget_usd_per_year=5e7, **GAME).answers
+    assert one.cheapest.success <= 0.65 and one.within_budget.cost_usd_per_year <= 5e7
+    assert one.within_budget.success > 0.65 or one.within_budget.cost_usd_per_year >= one.cheapest.cost_usd_per_year
 
 
 # The timeline
@@ -641,6 +794,12 @@ def test_times_of_detection_are_read_off_the_mean_curve(replies):
         for one in seen.causes:
             assert all(alone >= whole - 1e-6 for alone, whole in zip(one.alone_years, seen.detected_years, strict=True))
         assert seen.expected_years > 0
+        for one in seen.causes:
+            low, high = one.first_by_finish_span
+            assert 0 <= low <= high <= 1 and low <= one.first_by_finish <= 1
+            assert seen.expected_years - ROUNDING <= one.alone_expected_years <= seen.phase_ends_years[-1] * 2
+            if one.alone_by_finish == 0:
+                assert one.first_by_finish == one.first_by_finish_span[1] == 0
     assert known
 
 
@@ -654,7 +813,10 @@ def test_published_models_of_leaks_disagree_by_orders_of_magnitude_about_a_small
         seen = reply.timeline
         assert all(0 <= low <= high <= 1 for low, high in seen.leaks.values())
         assert max(high for _, high in seen.leaks.values()) > 10 * min(low for low, _ in seen.leaks.values())
-        assert sum(seen.knows.values()) < 200
+        assert (
+            seen.knows["fully"] + seen.knows["partly"] < 50
+        )  # beside those who know no more than that there is a site
+        assert sum(seen.knows.values()) < 300
 
 
 def test_false_alarms_stand_beside_detection(replies):
@@ -682,6 +844,70 @@ def test_more_who_follow_leads_end_the_overload(cases, p):
     assert all(more.followed >= less.followed for more, less in zip(calm.causes, busy.causes, strict=True))
     assert calm.finish_mean <= busy.finish_mean + ROUNDING
     assert calm.false_leads_per_year == busy.false_leads_per_year
+
+
+# Means
+
+
+ACTORS_OF_MEANS = {
+    "money": {"budget_usd": 0.0},
+    "people": {"most_people": 1.0},
+    "chips": {"routes": {"open": 3.0, "stock": 3.0}},
+    "routes": {"routes": {"open": 0.0}},
+}
+
+
+@pytest.fixture(scope="module")
+def uncertain():
+    """The cheapest plan of each draw below the lines."""
+    found = thresher.assess(REGIME, targets=[TARGET], chips=["GB300"], modes=("flat",), draws=48, programme="study")
+    return found.answers[0], found.watch
+
+
+def test_the_answer_has_the_timeline_of_what_was_noticed(uncertain):
+    answer, watch = uncertain
+    assert answer.noticed.within_means == 1
+    assert answer.detection is answer.noticed.timeline
+    again = detection_of(answer.uncertainty, watch)
+    assert again.timeline.finish_mean == answer.detection.finish_mean and again.within_means == 1
+    assert dataclasses.replace(answer, noticed=None).detection is None
+    assert noticing.means(answer) == noticing.means(dataclasses.replace(answer, noticed=None)) == ""
+
+
+@pytest.mark.parametrize("without", ACTORS_OF_MEANS)
+def test_who_has_not_the_means_has_no_timeline(uncertain, without):
+    answer, watch = uncertain
+    poor = dataclasses.replace(watch, actor=dataclasses.replace(watch.actor, **ACTORS_OF_MEANS[without]))
+    found = detection_of(answer.uncertainty, poor)
+    assert found.timeline is None and found.within_means == 0
+    said = noticing.noticed_line(dataclasses.replace(answer, noticed=found))
+    assert "too few draws" in said and "detected before" not in said
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("means", ["budget_usd", "most_people", "chips"])
+def test_draws_beyond_the_means_of_the_actor_are_left_out(uncertain, means, share):
+    answer, watch = uncertain
+    left = answer.uncertainty.footprints
+    met = ~np.isnan(answer.uncertainty.line_chips)
+    one_way = dataclasses.replace(watch.actor, routes={"open": 1e9})
+    needed = {"budget_usd": left.cost_usd, "most_people": left.people, "chips": left.chips}[means][met]
+    most = float(np.quantile(needed, share, method="lower"))
+    limited = (
+        dataclasses.replace(one_way, routes={"open": most})
+        if means == "chips"
+        else dataclasses.replace(one_way, **{means: most})
+    )
+    found = detection_of(answer.uncertainty, dataclasses.replace(watch, actor=limited))
+    expected = float(np.mean(needed <= most * (1 + 1e-9)))
+    assert 0 < expected < 1
+    assert found.within_means == pytest.approx(expected)
+    assert (found.timeline is None) == (round(expected * met.sum()) < 10)
+    if found.timeline is not None:
+        said = noticing.noticed_line(dataclasses.replace(answer, noticed=found))
+        assert said.startswith("where the actor has the means for it (")
+        assert formats.percent(found.within_means) in said
+        assert found.timeline.way.route == "open"
 
 
 # The study's scenarios

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -14,6 +15,7 @@ from thresher.cli import main
 from thresher.countermeasures.actors import actors
 from thresher.countermeasures.programmes import countermeasures, programmes, settings
 from thresher.countermeasures.texts import texts
+from thresher.portfolios.wording import QUESTION
 
 SMALL = ("miri-2025", "--chip", "GB300", "--mode", "flat", "--target", "1e24", "--draws", "24")
 HOSTILE = "<script>alert(1)</script> & [bold]"
@@ -106,6 +108,7 @@ def test_the_answer_is_printed_and_written(played, outcome, page):
     assert "playing against" in played.stderr and "playing against" not in played.stdout
     assert outcome["kind"] == "programmes"
     assert page.lstrip().startswith("<!doctype html>")
+    assert QUESTION in played.stdout and f"<h1>{QUESTION}</h1>" in page
     for name in ("me", "poor", "baseline", "own"):
         assert name in played.stdout
 
@@ -323,6 +326,31 @@ def test_bad_input_ends_with_a_sentence_and_status_2(run, tmp_path, arguments, w
     assert sorted(tmp_path.rglob("*")) == before
 
 
+VALUES = {
+    "--target": "1e24", "--actor": "lab", "--programme": "study", "--bound": "0.1", "--state-budget": "1e8",
+    "--objective": "expected", "--posterior": "absent.csv", "--chip": "GB300", "--precision": "fp8", "--mode": "flat",
+    "--max-days": "10", "--max-nodes": "10", "--html": "x.html",
+}  # fmt: skip
+
+
+def test_every_option_that_scenarios_do_not_read_is_refused_by_its_own_name(run):
+    """By the name that a person typed, even where its value is the default one."""
+    command = main.commands["programmes"]
+    read = {"regime", "draws", "seed", "network", "scenarios", "json_file"}
+    options = {
+        one.opts[-1]: one
+        for one in command.params
+        if isinstance(one, click.Option) and one.name not in read and one.expose_value
+    }
+    assert set(options) == set(VALUES)
+    for option, value in VALUES.items():
+        result = run(*SCENES, option, value)
+        assert result.exit_code == 2, option
+        assert result.stderr.startswith(f"thresher: {option}: expected no such option with --scenarios"), result.stderr
+    result = run(*SCENES, "--objective", "finish")
+    assert result.exit_code == 2 and result.stderr.startswith("thresher: --objective: ")
+
+
 @pytest.mark.parametrize("option", ["--html", "--json"])
 @pytest.mark.parametrize("path", ["/proc/nope/out", "mine.yaml/out", "."])
 def test_a_path_that_cannot_be_written_is_refused_by_name(run, option, path):
@@ -351,7 +379,7 @@ def assessment(folder, assessed):
 
 def detection(folder, *options):
     data = json.loads(run_in(folder, *ASSESS, "--draws", "24", *options, "--json", "-").stdout)
-    return data["inputs"], data["outcomes"]["answers"][0]["detection"]
+    return data["inputs"], data["outcomes"]["answers"][0]["detection"]["timeline"]
 
 
 def test_assess_says_whether_it_would_be_noticed(assessed, assessment):
@@ -370,11 +398,12 @@ def test_assess_says_whether_it_would_be_noticed(assessed, assessment):
 def test_assess_keeps_detection_in_its_result_file(assessment):
     assert assessment["inputs"]["programme"]["name"] == "agreement"
     assert assessment["inputs"]["actor"]["name"] == "company"
-    seen = assessment["outcomes"]["answers"][0]["detection"]
+    seen = assessment["outcomes"]["answers"][0]["detection"]["timeline"]
     assert {one["countermeasure"] for one in seen["causes"]} == set(countermeasures()) - {"investigations"}
     assert sum(one["first_by_finish"] for one in seen["causes"]) == pytest.approx(1 - seen["finish_mean"])
     assert seen["mean_undetected"][0] == 1 and len(seen["undetected"]) == 5
     assert seen["leaks"] and seen["way"]["route"]
+    assert assessment["outcomes"]["answers"][0]["detection"]["within_means"] == 1
 
 
 def test_the_report_of_assess_has_a_section_for_each_countermeasure(folder, assessed, assessment):
@@ -387,7 +416,7 @@ def test_the_report_of_assess_has_a_section_for_each_countermeasure(folder, asse
     for text in texts().values():
         for words in (text.assumes, text.catches, text.burdens, text.blind):
             assert flat(words) in parsed.text
-    seen = assessment["outcomes"]["answers"][0]["detection"]
+    seen = assessment["outcomes"]["answers"][0]["detection"]["timeline"]
     assert formats.percent(1 - seen["finish_mean"]) in parsed.text
     for name, row in settings().items():
         if row.countermeasure != "investigations":
@@ -413,7 +442,7 @@ def test_a_persons_own_programme_and_actor_count(folder):
 def test_who_could_not_come_by_the_chips_is_not_spoken_of(folder, run, tmp_path):
     (tmp_path / "few.yaml").write_text(MINE.replace("open: 5000, stock: 2000", "open: 2"), "utf-8")
     data = json.loads(run(*ASSESS, "--draws", "24", "--actor", "few.yaml", "--json", "-").stdout)
-    assert data["outcomes"]["answers"][0]["detection"] is None
+    assert data["outcomes"]["answers"][0]["detection"] == {"timeline": None, "within_means": 0.0}
     assert data["outcomes"]["answers"][0]["plan"] is not None
 
 
@@ -421,7 +450,7 @@ def test_too_few_draws_say_nothing_of_detection(run, tmp_path):
     shown = run(*ASSESS, "--draws", "5")
     assert shown.exit_code == 0, shown.output
     data = json.loads((tmp_path / "reports" / "miri-2025.json").read_text("utf-8"))
-    assert data["outcomes"]["answers"][0]["detection"] is None
+    assert data["outcomes"]["answers"][0]["detection"] == {"timeline": None, "within_means": 1.0}
     page = (tmp_path / "reports" / "miri-2025.html").read_text("utf-8")
     assert 'id="noticed"' not in page and "countermeasure-whistleblowing" not in page
     assert "false alarms a year" not in shown.stdout

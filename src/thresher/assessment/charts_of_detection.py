@@ -14,13 +14,13 @@ from thresher.assessment.svg import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED,
 from thresher.countermeasures.channels import PHASES
 from thresher.countermeasures.texts import title
 from thresher.countermeasures.timeline import Timeline
+from thresher.simulation.cost import MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NAMES = ("chart-detection",)
-MONTHS = 12.0
 LEAST = 0.003
 """A countermeasure that is less likely than this to catch first is drawn with the others."""
 ROOM_FOR_WORD = 0.07
@@ -68,7 +68,7 @@ def detection_chart(shown: Sequence[tuple[str, Timeline]]) -> Chart:
 
 
 def _panel(axes: Axes, found: Timeline) -> None:
-    time = MONTHS * found.years
+    time = MONTHS_PER_YEAR * found.years
     base = found.mean_undetected
     ranked = sorted(found.first.items(), key=lambda item: -item[1][-1])
     for name, share in ranked:
@@ -86,9 +86,11 @@ def _panel(axes: Axes, found: Timeline) -> None:
     axes.plot(time, found.mean_undetected, color=INK, linewidth=2.2, label="not detected")
     start = 0.0
     for phase, end in zip(PHASES, found.phase_ends_years, strict=True):
-        axes.axvline(MONTHS * end, color=GREY, linewidth=0.9)
+        axes.axvline(MONTHS_PER_YEAR * end, color=GREY, linewidth=0.9)
         if end - start > ROOM_FOR_WORD * found.years[-1]:
-            axes.text(MONTHS * 0.5 * (start + end), 1.03, PHASE_WORDS[phase], ha="center", va="bottom", fontsize=7.5)
+            axes.text(
+                MONTHS_PER_YEAR * 0.5 * (start + end), 1.03, PHASE_WORDS[phase], ha="center", va="bottom", fontsize=7.5
+            )
         start = end
     axes.set_xlim(0.0, float(time[-1]))
     axes.set_ylim(0.0, 1.0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from thresher.assessment.assess import Assessment, GoalAnswer
 from thresher.assessment.formats import dollars, number, percent, span
-from thresher.assessment.wording import goal, main_answer
+from thresher.assessment.wording import goal, lower, main_answer
 from thresher.countermeasures.accounting import largest_likelihood_ratio
 from thresher.countermeasures.channels import channels
 from thresher.countermeasures.hiding import Hiding
@@ -15,13 +15,13 @@ from thresher.countermeasures.parameters import quantities
 from thresher.countermeasures.programmes import countermeasures, settings
 from thresher.countermeasures.texts import route_title, title
 from thresher.countermeasures.timeline import Cause, Timeline
+from thresher.simulation.cost import MONTHS_PER_YEAR
 from thresher.sources import Quantity
 
 NOTICED = "Would it be noticed? Chance that the cheapest plans are detected"
 SHOWN = 3
 """Countermeasures named in a line."""
 LEAST_SHOWN = 0.005
-MONTHS = 12.0
 DRIVERS = {  # those whose sign says nothing
     "reconciliation_luck": "whether holders are seen to be short",
     "location_luck": "whether displaced chips contradict",
@@ -105,7 +105,7 @@ def when(found: Timeline) -> str:
 
 def months(years: float) -> str:
     """A time in months."""
-    return "never" if math.isinf(years) else f"{number(round(MONTHS * years, 1))} months"
+    return "never" if math.isinf(years) else f"{number(round(MONTHS_PER_YEAR * years, 1))} months"
 
 
 def by_share(found: Timeline) -> list[Cause]:
@@ -167,8 +167,8 @@ def programme_line(assessment: Assessment) -> str:
     if watch is None:
         return ""
     return (
-        f"Programme {watch.programme.name} ({_lower(watch.programme.title)}) against the actor {watch.actor.name}"
-        f" ({_lower(watch.actor.title)}), who knows it."
+        f"Programme {watch.programme.name} ({lower(watch.programme.title)}) against the actor {watch.actor.name}"
+        f" ({lower(watch.actor.title)}), who knows it."
     )
 
 
@@ -232,7 +232,3 @@ def cause_of(found: Timeline, countermeasure: str) -> Cause | None:
 def parameters_of_detection() -> list[Quantity]:
     """Every parameter of detection, with its source."""
     return list(quantities().values())
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

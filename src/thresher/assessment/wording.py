@@ -490,7 +490,7 @@ def _central_sentence(assessment: Assessment, answer: GoalAnswer) -> str:
     """What central values alone would have said, and how many draws are worse for the adversary."""
     found, plan, start = answer.uncertainty, answer.plan, "Central values are only one of these worlds"
     if found is None or plan is None or answer.target_flop_quality is None:
-        return f"{start}: {_lower(plan_sentence(assessment, answer))}"
+        return f"{start}: {lower(plan_sentence(assessment, answer))}"
     cost = plan.outcome["cost_usd"]
     dearer = sum(drawn > cost for drawn in found.by_draw["cost_usd"].tolist()) / confidence.draws_of(found)
     beside = f", {times(answer.cost_ratio)} the declared datacentre" if answer.declared is not None else ""
@@ -498,7 +498,7 @@ def _central_sentence(assessment: Assessment, answer: GoalAnswer) -> str:
     return f"{start}, cheaper than {percent(dearer)} of them: {dollars(cost)}, with {hardware(plan)} in {days}{beside}."
 
 
-def _lower(text: str) -> str:
+def lower(text: str) -> str:
     """Text that goes on after a colon."""
     return text[:1].lower() + text[1:]
 

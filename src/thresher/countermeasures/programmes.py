@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -244,12 +245,16 @@ def mapping_of(document: Mapping[str, Any], key: str, where: str) -> Mapping[str
 
 
 def number_in(value: Any, where: str, least: float, most: float, unit: str = "") -> float:
-    """A number within bounds."""
-    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
-    if not number or not least <= value <= most:
+    """A number within bounds; text such as 5e8, which YAML does not take for a number, is one too."""
+    number = value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            number = float(value)
+    known = isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= LARGEST
+    if not known or not least <= number <= most:
         bounds = f"from {least:g} to {most:,.10g}" if math.isfinite(most) else f"of at least {least:g}"
         raise InputError(where, f"a number {bounds}{f' ({unit})' if unit else ''}", value)
-    return float(value)
+    return float(number)
 
 
 def _near(name: str, known: list[str]) -> str:

@@ -23,13 +23,12 @@ from thresher.countermeasures.timeline import timeline
 from thresher.evasion.footprint import OUTCOMES, footprint
 from thresher.regime import load_regime
 from thresher.simulation import default
-from thresher.simulation.cost import DAYS_PER_MONTH
+from thresher.simulation.cost import DAYS_PER_MONTH, MONTHS_PER_YEAR
 from thresher.simulation.draws import check_draws
 from thresher.simulation.plans import check_plan, plan_columns
 from thresher.sources import read_yaml
 
 DRAWS = 1000
-MONTHS_PER_YEAR = 12.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from thresher.assessment import noticing
 from thresher.assessment.formats import NOTHING, dollars, flop, many, number, percent, round_flop, span
+from thresher.assessment.wording import lower
 from thresher.countermeasures.programmes import Programme, settings
 from thresher.countermeasures.texts import THRESHOLDS, route_title, texts, title
 from thresher.portfolios.answers import ActorAnswer, Portfolio, Reply
@@ -196,13 +197,13 @@ def differences(one: ActorAnswer) -> list[str]:
             found.append(
                 f"{name}: in the study's first band against those who are no state, {_ordinal(item.rank)} of {count} here."
                 " Alone it takes"
-                f" {points(item.alone)} off the actor's chance{turned}. What it cannot see: {_lower(text.blind)}"
+                f" {points(item.alone)} off the actor's chance{turned}. What it cannot see: {lower(text.blind)}"
             )
         elif text.study_band is None and item.rank <= FAR_APART + 1:
             because = (
                 "without lines one ordinary site would do, which leaves far less to notice"
                 if item.countermeasure == THRESHOLDS
-                else f"it catches {_lower(text.catches).rstrip('.')}, which is what the thresholds force a run into"
+                else f"it catches {lower(text.catches).rstrip('.')}, which is what the thresholds force a run into"
             )
             found.append(
                 f"{name}: {_ordinal(item.rank)} of {count} here, without a rank of its own in the study: {because}."
@@ -292,7 +293,3 @@ OBJECTIVES = {
 
 def _ordinal(place: int) -> str:
     return {1: "1st", 2: "2nd", 3: "3rd"}.get(place, f"{place}th")
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from thresher.arrays import Array, namespace
 
 DAYS_PER_YEAR = 365.25
-DAYS_PER_MONTH = DAYS_PER_YEAR / 12.0
+MONTHS_PER_YEAR = 12.0
+DAYS_PER_MONTH = DAYS_PER_YEAR / MONTHS_PER_YEAR
 HOURS_PER_DAY = 24.0
 
 
