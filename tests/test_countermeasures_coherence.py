@@ -21,7 +21,7 @@ from thresher.countermeasures.competing_risks import (
     survival,
     undetected,
 )
-from thresher.countermeasures.detection import TRAIN_END, Hazards, chance_undetected, hazards
+from thresher.countermeasures.detection import TRAIN_END, Hazards, chance_undetected, hazards, with_assumptions
 from thresher.countermeasures.drivers import drivers
 from thresher.countermeasures.hiding import case_columns, routes, ways_to_hide
 from thresher.countermeasures.parameters import LUCK, PRICES, draw_detection, quantities
@@ -677,11 +677,11 @@ def test_a_driver_that_is_there_is_found_with_its_sign():
 
 
 def test_noise_drives_nothing_but_once_in_a_while():
-    passed = [
-        len(drivers(np.random.default_rng([seed, 1]).random(draws), draw_detection(draws, seed)))
-        for draws in (50, 200)
-        for seed in range(100)
-    ]
+    passed = []
+    for draws in (50, 200):
+        for seed in range(8):
+            p, rng = draw_detection(draws, seed), np.random.default_rng([seed, 1])
+            passed += [len(drivers(rng.random(draws), p)) for _ in range(10)]
     assert np.mean(np.asarray(passed) > 0) <= 0.12
     assert max(passed) <= 2
 
@@ -801,11 +801,15 @@ def assuming(assumptions):
     everything = load_programme("everything").with_settings("x", {"investigations": 1e5, "whistleblower_reward": 0.2})
     programme = dataclasses.replace(everything, assumptions=assumptions)
     cases = cases_of(footprint(sites=2000.0, kilowatts=3000.0), line=500.0, p=FEW_DRAWS, lots=(8.0,))
-    found = [hazards(only_case(cases, k), programme, FEW_DRAWS) for k in range(len(cases["chips"]))]
+    p, shape = with_assumptions(FEW_DRAWS, [programme]), (len(cases["chips"]), 1, 9)
+    found, leads = rates(cases, programme.settings, p), false_leads(programme.settings, p)
+    one = hazards(only_case(cases, 0), programme, FEW_DRAWS)
     return (
         unseen(programme, cases, FEW_DRAWS),
-        np.asarray([one.rates for one in found]),
-        np.asarray([one.false_leads for one in found]),
+        np.asarray([[np.broadcast_to(rate, shape) for rate in by_phase] for by_phase in found.values()]),
+        np.asarray([np.broadcast_to(lead, (1, 1, 9)) for lead in leads.values()]),
+        one.rates,
+        one.followed,
     )
 
 
@@ -836,9 +840,9 @@ def test_no_assumption_of_nothing_ends_in_no_number(tmp_path, name):
 
     if not is_refused(tmp_path, name, 0.0):
         with np.errstate(all="ignore"):
-            chances, found, _ = assuming({name: 0.0})
+            chances, *found = assuming({name: 0.0})
         assert ((chances >= 0) & (chances <= 1)).all()
-        assert not np.isnan(found).any()
+        assert not any(np.isnan(one).any() for one in found)
 
 
 # Files
@@ -941,7 +945,12 @@ def test_a_programme_of_ones_own_extends_one_that_ships_or_one_beside(tmp_path):
         ("settings: {stings: .inf}", "settings.stings"),
         ("settings: {stings: true}", "settings.stings"),
         ("settings: {stings: null}", "settings.stings"),
-        ("settings: {stings: '1'}", "settings.stings"),
+        ("settings: {stings: '1.01'}", "settings.stings"),
+        ("settings: {stings: 2e0}", "settings.stings"),
+        ("settings: {stings: one}", "settings.stings"),
+        ("settings: {stings: ''}", "settings.stings"),
+        ("settings: {stings: 'nan'}", "settings.stings"),
+        ("settings: {stings: 1e-400e}", "settings.stings"),
         ("settings: {stings: [1]}", "settings.stings"),
         ("settings: 5", "settings"),
         ("settings: [stings]", "settings"),
@@ -969,6 +978,14 @@ def test_a_wrong_programme_is_refused_by_file_and_key(tmp_path, text, key):
     path = write(tmp_path, OWN + text + "\n")
     message = refusal(load_programme, path)
     assert message.startswith(f"{path}: {key}: expected ")
+
+
+@pytest.mark.parametrize("text", ["5e-1", "0.5", "'0.5'", "+.5", "5.0e-1"])
+def test_numbers_are_read_however_yaml_takes_them(tmp_path, text):
+    """YAML takes 5e-1 for a word, and a person means a number by it."""
+    assert load_programme(write(tmp_path, OWN + f"settings: {{stings: {text}}}\n")).settings["stings"] == 0.5
+    actor = load_actor(write(tmp_path, SOMEONE.replace("1000000", "1e6").replace("open: 100", "open: 1e2"), "who.yaml"))
+    assert actor.budget_usd == 1e6 and actor.routes == {"open": 100.0}
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ GAME = {"target": TARGET, "draws": DRAWS, **FEW}
 LADDER = [load_programme(name) for name in COMPARED]
 """Each sets every lever at least as high as the one before."""
 BASELINE, AGREEMENT, STUDY, EVERYTHING = LADDER
+BUDGET = 3e7
 CAP = 20.0
 """The most challenge inspections a year that Art. X of the draft agreement allows."""
 FAR = EVERYTHING.with_settings("far", {"challenge_inspections": CAP})
@@ -92,7 +93,7 @@ def opened(pools, p):
 @pytest.fixture(scope="module")
 def portfolio():
     """What `programmes` says of a lab, which it finds a way to hold under the bound."""
-    return thresher.programmes(REGIME, actors_named=["lab"], bound=0.5, budget_usd_per_year=1e8, **GAME)
+    return thresher.programmes(REGIME, actors_named=["lab"], bound=0.65, budget_usd_per_year=BUDGET, **GAME)
 
 
 def success(cases, *programmes, p, objective="finish"):
@@ -291,7 +292,7 @@ def test_within_risk_who_is_not_deterred_has_a_plan_that_it_dares_and_that_works
 def of_able(own, most, rng):
     """The same cases, each of which reaches the target in few of the draws."""
     able = own.able & (rng.random(own.able.shape) < most)
-    able[:, : DRAWS // 2] = False
+    able[:, : DRAWS // 2 + 1] = False
     return dataclasses.replace(own, able=able)
 
 
@@ -506,8 +507,9 @@ def test_the_way_up(few, climbs, p, name, bound):
         assert all(one.success > bound for one in raised[:-1])
         assert rungs[-1].raised == "pruned"
         assert rungs[-1].cost_usd_per_year <= raised[-1].cost_usd_per_year
-    else:
-        assert rungs == raised
+    else:  # what does not help is taken back all the same
+        assert rungs[-1].success <= raised[-1].success + ROUNDING
+        assert rungs[-1].cost_usd_per_year <= raised[-1].cost_usd_per_year
 
 
 def test_nothing_of_the_cheapest_could_be_left_out(few, climbs, p):
@@ -533,7 +535,7 @@ def test_a_bound_that_the_far_end_holds_is_held(few, p, name):
     assert climb(few[name], BASELINE, FAR, p, "finish", bound=bound)[-1].success <= bound
 
 
-BUDGETS = (0.0, 5e6, 1e8, 4e8, 1e10)
+BUDGETS = (0.0, 5e6, 1e8, 1e10)
 
 
 @pytest.fixture(scope="module")
@@ -547,16 +549,13 @@ def spent(few, cases, p):
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
-def test_what_a_budget_pays_for(climbs, spent, cases, p, budget):
+def test_what_a_budget_pays_for(spent, cases, p, budget):
     rungs, best = spent[budget]
     assert all(one.cost_usd_per_year <= budget for one in rungs)
     for one in rungs:
         assert one.cost_usd_per_year == pytest.approx(running_cost([one.programme], p)[0])
         assert one.success == pytest.approx(success(cases["lab"], one.programme, p=p)[0])
     assert best.success == min(one.success for one in rungs)
-    for bound in (0.65, 0.5):  # no worse than what the climbs to bounds found for the money
-        affordable = [one.programme for one in climbs["lab", bound] if one.cost_usd_per_year <= budget]
-        assert best.success <= success(cases["lab"], *affordable, p=p).min() + ROUNDING
 
 
 def test_a_budget_that_pays_for_the_far_end_gets_no_less(spent, cases, p):
@@ -580,8 +579,10 @@ def test_a_programme_costs_its_settings_and_nothing_else(p):
     assert last - first == pytest.approx(200 * float(np.mean(p["cost_investigations"])))
 
 
-@pytest.mark.parametrize(("name", "bound"), [("lab", 0.65), ("company", 0.55)])
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize(
+    ("name", "bound", "objective"),
+    [("lab", 0.65, "finish"), ("company", 0.55, "expected"), ("lab", 0.35, "within-risk")],
+)
 def test_the_bound_is_held_against_all_cases_however_few_the_search_began_with(cases, p, name, bound, objective):
     """Begun with the single case that does worst, it gathers those that matter."""
     own = cases[name]
@@ -602,14 +603,6 @@ def test_the_bound_is_held_against_all_cases_however_few_the_search_began_with(c
     assert success(gathered, rungs[-1].programme, p=p, objective=objective)[0] == pytest.approx(last.success[0])
 
 
-@EACH
-def test_a_bound_that_nothing_holds_is_said_with_what_all_cases_leave(cases, few, p, name):
-    rungs, _ = climb_against_all(cases[name], few[name], BASELINE, FAR, p, "finish", bound=0.05)
-    told = success(cases[name], *(one.programme for one in rungs), FAR, p=p)
-    assert rungs[-1].success > 0.05 and rungs[-1].success <= told[-1] + ROUNDING
-    assert [one.success for one in rungs] == pytest.approx(told[:-1].tolist())
-
-
 def test_cases_can_be_told_apart_and_joined(cases):
     own = cases["lab"]
     assert len({own.key(at) for at in range(len(own))}) == len(own)
@@ -617,8 +610,8 @@ def test_cases_can_be_told_apart_and_joined(cases):
     both = some.joined(more)
     assert [both.key(at) for at in range(3)] == [own.key(at) for at in (4, 2, 7)]
     assert both.actor == own.actor and both.pool is own.pool
-    for name, values in both.columns.items():
-        np.testing.assert_array_equal(values, own.columns[name][[4, 2, 7]])
+    for name, column in both.columns.items():
+        np.testing.assert_array_equal(column, own.columns[name][[4, 2, 7]])
     np.testing.assert_array_equal(both.able, own.able[[4, 2, 7]])
     assert [both.describe(at) for at in range(3)] == [own.describe(at) for at in (4, 2, 7)]
 
@@ -680,9 +673,7 @@ def test_replies_are_those_of_the_game(portfolio, cases, p):
 
 def test_each_actor_has_its_answer_within_the_budget(portfolio, cases, p):
     for one in portfolio.answers:
-        assert one.within_budget.cost_usd_per_year <= 1e8
-        affordable = [rung for rung in one.rungs if rung.cost_usd_per_year <= 1e8]
-        assert one.within_budget.success <= min(rung.success for rung in affordable) + ROUNDING
+        assert one.within_budget.cost_usd_per_year <= BUDGET
         told = success(cases[one.actor.name], one.within_budget.programme, p=p)[0]
         assert one.within_budget.success == pytest.approx(told)
         assert one.within_budget.programme.settings["challenge_inspections"] <= CAP
@@ -694,7 +685,7 @@ def test_each_actor_has_its_answer_within_the_budget(portfolio, cases, p):
 
 def test_the_last_programme_named_is_weighed():
     found = thresher.programmes(
-        REGIME, actors_named=["lab"], programmes_named=["study", "agreement"], bound=0.95, **GAME
+        REGIME, actors_named=["lab"], programmes_named=["study", "agreement"], bound=0.95, **{**GAME, "draws": 12}
     )
     assert found.weighed.name == "agreement"
     assert {one.countermeasure for one in found.answers[0].worth} == set(players(AGREEMENT, with_thresholds=True))
@@ -736,10 +727,13 @@ def test_what_makes_no_sense_is_refused_by_name(wrong, named):
     assert str(caught.value).startswith(named)
 
 
-def test_a_budget_that_holds_the_bound_is_no_cheaper_than_the_cheapest():
-    [one] = thresher.programmes(REGIME, actors_named=["lab"], bound=0.65, budget_usd_per_year=5e7, **GAME).answers
-    assert one.cheapest.success <= 0.65 and one.within_budget.cost_usd_per_year <= 5e7
-    assert one.within_budget.success > 0.65 or one.within_budget.cost_usd_per_year >= one.cheapest.cost_usd_per_year
+def test_the_answer_for_a_budget_and_that_for_a_bound_do_not_contradict_each_other(portfolio):
+    """Both stand on one page: what the one found for less money or for less success, the other cannot have missed."""
+    for one in portfolio.answers:
+        best, cheapest = one.within_budget, one.cheapest
+        assert best.success > portfolio.bound or best.cost_usd_per_year >= cheapest.cost_usd_per_year
+        affordable = [rung for rung in one.rungs if rung.cost_usd_per_year <= BUDGET]
+        assert best.success <= min(rung.success for rung in affordable) + ROUNDING
 
 
 # The timeline

@@ -172,7 +172,8 @@ def _answer(
     best = None
     if budget is not None:
         spent, few = climb_against_all(everything, few, start, far, p, objective, most_usd_per_year=budget)
-        best = min(spent, key=lambda rung: rung.success)
+        paid = [rung for rung in (*spent, *rungs) if rung.cost_usd_per_year <= budget]
+        best = min(paid, key=lambda rung: rung.success)
     return ActorAnswer(
         actor, _replies(everything, compared, p, objective), tuple(rungs), rungs[-1] if rungs[-1].success <= bound else None,
         best, worth_of_each(few, unbounded, weighed, p, objective), worth_per_dollar(few, weighed, far, p, objective),

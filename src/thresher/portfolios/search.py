@@ -48,27 +48,33 @@ def climb(
     most_usd_per_year: float = np.inf,
     thrift: float = 1.0,
 ) -> list[Rung]:
-    """Raise the programme step by step, each time by what lowers the logarithm of success most for its
-    cost to the power of ``thrift``, until it is
-    within the bound or the money is gone.
+    """Raise the programme step by step until it is within the bound or the money is gone, each time by what lowers the logarithm
+    of success most for its cost to the power of ``thrift``.
 
     A step raises one setting, or all of one countermeasure, or of two, to a level between where they stand unsaid and the far
     end; several settings together, since a register that no one checks is worth nothing. Where no step is worth its cost, the
-    far end itself is the last. At the end what is no longer needed for the bound is taken back.  A greedy search: no proof
-    that nothing better exists.
+    far end itself is the last. At the end what is not needed is taken back, and what that frees of a budget is spent again. A
+    greedy search: no proof that nothing better exists.
     """
     rungs = [_rung(cases, start, "", p, objective)]
-    while rungs[-1].success > bound and len(rungs) <= game_settings()["most_steps"]:
-        step = _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, thrift, pairs=len(rungs) == 1)
-        step = step or _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, thrift, pairs=True)
-        if step is None:
+    for _ in range(game_settings()["most_turns"]):
+        while rungs[-1].success > bound and len(rungs) <= game_settings()["most_steps"]:
+            step = _best_step(
+                cases, rungs[-1], far, bound, p, objective, most_usd_per_year, thrift, pairs=len(rungs) == 1
+            ) or _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, thrift, pairs=True)
+            if step is None:
+                break
+            rungs.append(step)
+        last = _rung(cases, far, "everything to the far end", p, objective)
+        if bound < rungs[-1].success > last.success and last.cost_usd_per_year <= most_usd_per_year:
+            rungs.append(last)
+        if len(rungs) == 1:
             break
-        rungs.append(step)
-    last = _rung(cases, far, "everything to the far end", p, objective)
-    if bound < rungs[-1].success and last.success < rungs[-1].success and last.cost_usd_per_year <= most_usd_per_year:
-        rungs.append(last)
-    if len(rungs) > 1 and rungs[-1].success <= bound:
-        rungs.append(_pruned(cases, rungs[-1], start, far, bound, p, objective))
+        pruned = _pruned(cases, rungs[-1], start, far, max(bound, rungs[-1].success), p, objective)
+        freed = pruned.cost_usd_per_year < rungs[-1].cost_usd_per_year
+        rungs += [pruned] if freed else []
+        if not freed or rungs[-1].success <= bound or most_usd_per_year == np.inf:
+            break
     return rungs
 
 
