@@ -20,7 +20,7 @@ def test_a_thousand_draws_of_two_hundred_plans_under_ten_programmes(benchmark):
     nodes = np.linspace(4.0, 4000.0, plans)[:, None] * np.linspace(0.9, 1.1, draws)
     ones = np.ones_like(nodes)
     left = Footprint(
-        chips=50 * nodes, sites=nodes, chips_per_site=50 * ones, duration_days=548 * ones, cost_usd=1e6 * nodes,
+        chips=50 * nodes, nodes=nodes, sites=nodes, chips_per_site=50 * ones, duration_days=548 * ones, cost_usd=1e6 * nodes,
         chips_usd=5e5 * nodes, capital_usd=7e5 * nodes, running_usd_per_year=2e5 * nodes, power_mw=0.02 * nodes,
         power_kw_per_site=20 * ones, energy_mwh=200 * nodes, people=20 + 0.3 * nodes, people_core=20 * ones,
         people_operators=0.3 * nodes, mean_upload_mbps_per_node=39 * ones, peak_upload_mbps_per_node=80 * ones,

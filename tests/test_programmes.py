@@ -539,10 +539,11 @@ BUDGETS = (0.0, 5e6, 1e8, 1e10)
 
 
 @pytest.fixture(scope="module")
-def spent(few, cases, p):
+def spent(cases, p):
     """What a lab is left with for each of several budgets, checked against all that it could do."""
+    small = worth_considering(cases["lab"], [BASELINE, FAR], p, 40)
     found = {
-        budget: climb_against_all(cases["lab"], few["lab"], BASELINE, FAR, p, "finish", most_usd_per_year=budget)[0]
+        budget: climb_against_all(cases["lab"], small, BASELINE, FAR, p, "finish", most_usd_per_year=budget)[0]
         for budget in BUDGETS
     }
     return {budget: (rungs, min(rungs, key=lambda rung: rung.success)) for budget, rungs in found.items()}

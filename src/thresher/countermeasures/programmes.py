@@ -118,8 +118,8 @@ def programme_for(rule: Regime) -> str:
     baseline."""
     for name in programmes():
         for provided in load_programme(name).regimes:
-            duties = load_regime(provided).obligations
-            if rule.name == provided or (duties and all(duty in rule.obligations for duty in duties)):
+            duties = {duty.id for duty in load_regime(provided).obligations}
+            if rule.name == provided or (duties and duties <= {duty.id for duty in rule.obligations}):
                 return name
     return BASELINE
 

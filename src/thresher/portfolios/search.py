@@ -14,7 +14,8 @@ from thresher.countermeasures.game import Cases, respond
 from thresher.countermeasures.pool import settings as game_settings
 from thresher.countermeasures.programmes import Programme, cost_usd_per_year, countermeasures, settings
 
-PRUNED = "pruned"
+PRUNED, FAR_END = "pruned", "everything to the far end"
+ROUNDING = 1e-9
 LEAST_SUCCESS = 1e-6
 """A chance of success below this is none."""
 
@@ -46,10 +47,9 @@ def climb(
     *,
     bound: float = 0.0,
     most_usd_per_year: float = np.inf,
-    thrift: float = 1.0,
 ) -> list[Rung]:
     """Raise the programme step by step until it is within the bound or the money is gone, each time by what lowers the logarithm
-    of success most for its cost to the power of ``thrift``.
+    of success most for a power of its cost (``thrift``, of ``data/game.yaml``).
 
     A step raises one setting, or all of one countermeasure, or of two, to a level between where they stand unsaid and the far
     end; several settings together, since a register that no one checks is worth nothing. Where no step is worth its cost, the
@@ -60,12 +60,12 @@ def climb(
     for _ in range(game_settings()["most_turns"]):
         while rungs[-1].success > bound and len(rungs) <= game_settings()["most_steps"]:
             step = _best_step(
-                cases, rungs[-1], far, bound, p, objective, most_usd_per_year, thrift, pairs=len(rungs) == 1
-            ) or _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, thrift, pairs=True)
+                cases, rungs[-1], far, bound, p, objective, most_usd_per_year, pairs=len(rungs) == 1
+            ) or _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, pairs=True)
             if step is None:
                 break
             rungs.append(step)
-        last = _rung(cases, far, "everything to the far end", p, objective)
+        last = _rung(cases, far, FAR_END, p, objective)
         if bound < rungs[-1].success > last.success and last.cost_usd_per_year <= most_usd_per_year:
             rungs.append(last)
         if len(rungs) == 1:
@@ -78,10 +78,12 @@ def climb(
     return rungs
 
 
-def _merit(last: Rung, bound: float) -> tuple[bool, float]:
-    """What makes one way up better than another: that it holds the bound, and then its cost; else how far down it gets."""
-    missed = last.success > bound
-    return missed, last.success if missed else last.cost_usd_per_year
+def _if_better(other: Rung, last: Rung, bound: float) -> list[Rung]:
+    """The other rung, where it holds the bound for less, or alone holds it."""
+    held = other.success <= bound and (
+        last.success > bound or other.cost_usd_per_year < last.cost_usd_per_year * (1.0 - ROUNDING)
+    )
+    return [other] if held else []
 
 
 def climb_against_all(
@@ -95,20 +97,17 @@ def climb_against_all(
     bound: float = 0.0,
     most_usd_per_year: float = np.inf,
 ) -> tuple[list[Rung], Cases]:
-    """`climb` against a few cases, checked against all: the best reply to any rung joins the few, and the climb begins again
-    until none is missing. The rungs say the success of the best of all cases; the few that were enough come with them."""
-    thrifts = game_settings()["thrifts"]
-    for tried in (thrifts[:1], thrifts):  # the first gathers most of the cases, and is quick
-        for _ in range(game_settings()["most_rounds"]):
-            ways_up = [
-                climb(few, start, far, p, objective, bound=bound, most_usd_per_year=most_usd_per_year, thrift=thrift)
-                for thrift in tried
-            ]
-            rungs = min(ways_up, key=lambda way: _merit(way[-1], bound))
-            best = int(respond(everything, [rungs[-1].programme], p, objective).case[0])
-            if everything.key(best) in map(few.key, range(len(few))):
-                break
-            few = few.joined(everything.take(np.asarray([best])))
+    """`climb` against a few cases, and for a bound the way down from the far end too, checked against all cases: the best reply
+    to the last rung joins the few, and the search begins again, until it was there already. The rungs say the success of the
+    best of all cases; the few that were enough come with them."""
+    for _ in range(game_settings()["most_rounds"]):
+        rungs = climb(few, start, far, p, objective, bound=bound, most_usd_per_year=most_usd_per_year)
+        if bound > 0.0 and len(rungs) > 1:
+            rungs += _if_better(_descended(few, start, far, p, objective, bound), rungs[-1], bound)
+        best = int(respond(everything, [rungs[-1].programme], p, objective).case[0])
+        if everything.key(best) in map(few.key, range(len(few))):
+            break
+        few = few.joined(everything.take(np.asarray([best])))
     reply = respond(everything, [rung.programme for rung in rungs], p, objective)
     return [replace(rung, success=float(success)) for rung, success in zip(rungs, reply.success, strict=True)], few
 
@@ -121,7 +120,6 @@ def _best_step(
     p: Mapping[str, Array],
     objective: str,
     most_usd: float,
-    thrift: float,
     *,
     pairs: bool,
 ) -> Rung | None:
@@ -136,9 +134,8 @@ def _best_step(
     programmes, cost = [programme for _, programme in tried], cost[cost <= most_usd]
     success = respond(cases, programmes, p, objective).success
     gain = np.log(here.success / np.maximum(success, max(0.5 * min(bound, here.success), LEAST_SUCCESS)))
-    worth = np.where(
-        gain > game_settings()["least_gain"], gain / np.maximum(cost - here.cost_usd_per_year, 1.0) ** thrift, 0.0
-    )
+    spent = np.maximum(cost - here.cost_usd_per_year, 1.0) ** game_settings()["thrift"]
+    worth = np.where(gain > game_settings()["least_gain"], gain / spent, 0.0)
     best = int(np.argmax(worth))
     return (
         Rung(programmes[best], tried[best][0], float(cost[best]), float(success[best])) if worth[best] > 0.0 else None
@@ -186,19 +183,39 @@ def _raised(here: Programme, far: Programme, *, pairs: bool) -> list[tuple[str, 
 def _pruned(
     cases: Cases, top: Rung, start: Programme, far: Programme, bound: float, p: Mapping[str, Array], objective: str
 ) -> Rung:
-    """The same without what is not needed: the lowering that saves most, while the bound holds."""
-    here = top
-    while True:
-        tried = []
-        for name, value in here.programme.settings.items():
-            lower = [one for one in (start.settings[name], *_levels(name, far)) if one < value]
-            tried += [here.programme.with_settings(name, {name: one}) for one in lower]
-        if not tried:
-            return here
+    """The same without what is not needed: while the bound holds, the lowering that saves most for what it gives away."""
+    here = Rung(top.programme, PRUNED, top.cost_usd_per_year, top.success)
+    while tried := _lowered(here.programme, start, far):
         cost = running_cost(tried, p)
         success = respond(cases, tried, p, objective).success
-        saving = np.where((success <= bound) & (cost < here.cost_usd_per_year), here.cost_usd_per_year - cost, 0.0)
-        best = int(np.argmax(saving))
-        if saving[best] <= 0.0:
-            return Rung(here.programme, PRUNED, here.cost_usd_per_year, here.success)
+        lost = np.log(np.maximum(success, LEAST_SUCCESS) / max(here.success, LEAST_SUCCESS))
+        saving = here.cost_usd_per_year - cost
+        worth = np.where(
+            (success <= bound) & (saving > 0.0), saving / (np.maximum(lost, 0.0) + game_settings()["least_gain"]), 0.0
+        )
+        best = int(np.argmax(worth))
+        if worth[best] <= 0.0:
+            break
         here = Rung(tried[best], PRUNED, float(cost[best]), float(success[best]))
+    return here
+
+
+def _lowered(here: Programme, start: Programme, far: Programme) -> list[Programme]:
+    """Every programme a step below: one setting at a lower level, or all of one countermeasure where they stand unsaid."""
+    found = []
+    for name, value in here.settings.items():
+        lower = [one for one in (start.settings[name], *_levels(name, far)) if one < value]
+        found += [here.with_settings(name, {name: one}) for one in lower]
+    for countermeasure, names in countermeasures().items():
+        unsaid = {name: start.settings[name] for name in names}
+        if sum(here.settings[name] > value for name, value in unsaid.items()) > 1:
+            found.append(here.with_settings(countermeasure, unsaid))
+    return found
+
+
+def _descended(
+    cases: Cases, start: Programme, far: Programme, p: Mapping[str, Array], objective: str, bound: float
+) -> Rung:
+    """The other way to a cheap programme: from the far end down, for as long as the bound holds."""
+    top = _rung(cases, far, FAR_END, p, objective)
+    return _pruned(cases, top, start, far, bound, p, objective) if top.success <= bound else top

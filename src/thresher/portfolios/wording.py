@@ -76,7 +76,7 @@ def cheapest_sentence(portfolio: Portfolio, one: ActorAnswer) -> str:
     if not one.replies:
         return "It can afford no plan that reaches the target: no programme is needed."
     if one.cheapest is None:
-        best = min(one.rungs, key=lambda rung: rung.success)
+        best = min(one.rungs, key=lambda rung: (round(rung.success, 3), rung.cost_usd_per_year))
         return (
             f"No programme found{within_cap(portfolio)} holds that under {bound}: the most effective leaves"
             f" {percent(best.success)} and costs {dollars(best.cost_usd_per_year)} a year."
@@ -225,9 +225,10 @@ def top_per_dollar(one: ActorAnswer) -> list[PerDollar]:
 
 def rung_row(rung: Rung) -> list[str]:
     """A step of the way up."""
-    what = {"": "where everything stands unsaid", "pruned": "what is not needed taken back"}.get(
-        rung.raised, rung.raised
-    )
+    what = {
+        "": "where everything stands unsaid",
+        "pruned": "what is not needed taken back",
+    }.get(rung.raised, rung.raised)
     return [what, f"{dollars(rung.cost_usd_per_year)} a year", percent(rung.success)]
 
 
