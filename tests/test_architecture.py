@@ -15,6 +15,12 @@ def test_the_public_names():
         assert callable(getattr(thresher, name)), name
 
 
+def test_the_small_functions_of_countermeasures_are_reached_from_the_package():
+    code = "import thresher; print(thresher.countermeasures.max_distance_km(2.0))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "200.0"
+
+
 def test_data_flows_one_way():
     result = subprocess.run(
         [Path(sys.executable).with_name("lint-imports")],

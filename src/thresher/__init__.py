@@ -16,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from thresher import api
 
         return getattr(api, name)
+    if name == "countermeasures":  # the room of small functions that people use by themselves
+        from importlib import import_module
+
+        return import_module("thresher.countermeasures")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
