@@ -59,7 +59,7 @@ def headline(portfolio: Portfolio) -> list[str]:
         ]
     chances = ", ".join(f"{percent(reply.success)} under {reply.programme.name}" for reply in one.replies)
     sentences = [
-        f"Under the thresholds of {portfolio.regime.name} the actor {one.actor.name}, who knows the programme and picks its"
+        f"Under {portfolio.regime.name} the actor {one.actor.name}, who knows the programme and picks its"
         " plan and its"
         f" way to hide by it, reaches {goal} undetected with a chance of {chances}.",
         cheapest_sentence(portfolio, one),
