@@ -195,13 +195,16 @@ def leak_range(found: Timeline) -> str:
 
 
 def noticed_paragraph(assessment: Assessment) -> tuple[str, list[str]] | None:
-    """The paragraph of the terminal: a line for each goal, then false alarms."""
-    if assessment.watch is None:
+    """The paragraph of the terminal: a line for each goal, what it goes with, then leaks and false alarms; the page says more."""
+    watch = assessment.watch
+    if watch is None:
         return None
     lines = [f"{goal(item)}: {noticed_line(item)}." for item in assessment.answers]
     if (shown := main_timeline(assessment)) is not None:
-        lines += [f"{line}." for line in (drivers_line(shown), leak_range(shown), false_alarm_line(shown)) if line]
-    return NOTICED, [*lines, f"{programme_line(assessment)} thresher programmes lets it trade cost for discretion."]
+        lines += [f"{drivers_line(shown)}."] if shown.drivers else []
+        lines += [f"{leak_range(shown)}. {false_alarm_line(shown)}."]
+    who = f"Programme {watch.programme.name}, against the actor {watch.actor.name}, who knows it"
+    return NOTICED, [*lines, f"{who}; thresher programmes lets it trade cost for discretion."]
 
 
 def settings_of(countermeasure: str, assessment: Assessment) -> list[tuple[str, str, str]]:
