@@ -10,10 +10,10 @@ from thresher.assessment.formats import dollars, number, percent, span
 from thresher.assessment.wording import goal, lower, main_answer
 from thresher.countermeasures.accounting import largest_likelihood_ratio
 from thresher.countermeasures.channels import channels
-from thresher.countermeasures.hiding import Hiding
+from thresher.countermeasures.hiding import Hiding, routes
 from thresher.countermeasures.parameters import quantities
 from thresher.countermeasures.programmes import countermeasures, settings
-from thresher.countermeasures.texts import route_title, title
+from thresher.countermeasures.texts import title
 from thresher.countermeasures.timeline import Cause, Timeline
 from thresher.simulation.cost import MONTHS_PER_YEAR
 from thresher.sources import Quantity
@@ -22,14 +22,14 @@ NOTICED = "Would it be noticed? Chance that the cheapest plans are detected"
 SHOWN = 3
 """Countermeasures named in a line."""
 LEAST_SHOWN = 0.005
-DRIVERS = {  # those whose sign says nothing
+UNSIGNED = {
     "reconciliation_luck": "whether holders are seen to be short",
     "location_luck": "whether displaced chips contradict",
     "purchase_luck": "whether purchases can be tied together",
     "contract_luck": "whether contracts can be tied together",
-    "leak_model": "which model of leaks holds (no sign)",
-    "leak_rate": "leaks per person and year",
+    "leak_model": "which model of leaks holds",
 }
+"""What is so or not, or has no order: the sign of its correlation says nothing, and is left out."""
 LEAK_MODELS = {
     "prism": "Grimes 2016, the case of PRISM", "tuskegee": "Grimes 2016, the case of Tuskegee",
     "fbi": "Grimes 2016, the case of FBI forensics", "identification": "Time until covert programmes were identified, our refit",
@@ -37,8 +37,7 @@ LEAK_MODELS = {
 }  # fmt: skip
 TRIAGE = (
     "Leads compete for those who follow them, and are followed here in the order of what they are worth, which takes an"
-    " analyst who"
-    " knows what to look for: an optimist's reading, under which more of a countermeasure never lowers detection."
+    " analyst who knows what to look for: an optimist's reading, under which more of a countermeasure never lowers detection."
 )
 OVERLOADED = (
     "There are more leads than can be followed. In life, more of a countermeasure that brings many false alarms could then lower"
@@ -126,8 +125,7 @@ def false_alarm_line(found: Timeline) -> str:
         return "No false alarms where nothing is hidden"
     text = (
         f"False alarms where nothing is hidden: {false_alarms(found)}; {number(found.capacity)} leads can be followed, of"
-        " which false ones"
-        f" take up to {dollars(found.followed_usd_per_year)} a year of investigators' time"
+        f" which false ones take up to {dollars(found.followed_usd_per_year)} a year of investigators' time"
     )
     return f"{text}: more than inspectors" if found.overloaded else text
 
@@ -142,8 +140,7 @@ def totals_line(answers: Sequence[GoalAnswer]) -> str:
     parts = [f"{largest_likelihood_ratio(chips / registered, error):.6g} for {name}" for name, chips in plans]
     return (
         f"National totals see nothing: against {number(registered)} chips, counted with a median error of {percent(error)},"
-        " no shortfall"
-        f" could move the odds that something is hidden by more than a factor of {', '.join(parts)}."
+        f" no shortfall could move the odds that something is hidden by more than a factor of {', '.join(parts)}."
     )
 
 
@@ -151,12 +148,12 @@ def drivers_line(found: Timeline) -> str:
     """What the chance of finishing undetected goes with most closely over the draws."""
     if not found.drivers:
         return ""
-    signed = ((DRIVERS.get(one.parameter), one) for one in found.drivers)
+    named = ((UNSIGNED.get(one.parameter), one) for one in found.drivers)
     parts = [
         f"{one.parameter.replace('_', ' ')} {one.correlation:+.2f}"
         if name is None
         else f"{name} {abs(one.correlation):.2f}"
-        for name, one in signed
+        for name, one in named
     ]
     return f"What it goes with, by rank over the draws (below 0: more of it, more detection): {', '.join(parts)}"
 
@@ -175,12 +172,9 @@ def programme_line(assessment: Assessment) -> str:
 def hidden_as(way: Hiding) -> str:
     """How a plan is hidden, in words: never more than the class of it."""
     housed = "in known facilities" if way.colocated else "on premises of its own"
-    lots = (
-        ""
-        if way.route in ("stock", "domestic", "rented")
-        else f", bought in lots of {number(way.lot_sites)} of a site's chips"
-    )
-    return f"{route_title(way.route)}{lots}" + ("" if way.route == "rented" else f", housed {housed}")
+    route = routes()[way.route]
+    lots = f", bought in lots of {number(way.lot_sites)} of a site's chips" if route["bought"] == "1" else ""
+    return f"{route['title']}{lots}" + (f", housed {housed}" if route["own_site"] == "1" else "")
 
 
 def leak_lines(found: Timeline) -> list[tuple[str, str]]:

@@ -123,7 +123,8 @@ def hazards(case: Columns, programme: Programme, p: Columns) -> Hazards:
     own = rates(f, s, assumed)
     full = np.asarray([[np.broadcast_to(rate, (draws,)) for rate in own[name]] for name in channels()])
     lengths = np.asarray([np.broadcast_to(length, (draws,)) for length in phase_years(f, assumed)])
-    leads = np.asarray([np.broadcast_to(false_leads(s, assumed)[name], (draws,)) for name in channels()])
+    false = false_leads(s, assumed)
+    leads = np.asarray([np.broadcast_to(false[name], (draws,)) for name in channels()])
     wanted = [through_training(list(by_phase), list(lengths)) for by_phase in full]
     followed = np.asarray(share_followed_by_yield(wanted, list(leads), np.full(draws, s["investigations"])))
     return Hazards(

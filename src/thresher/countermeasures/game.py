@@ -67,8 +67,8 @@ class Cases:
 
 
 def cases_of(pool: Pool | None, target: float, actor: Actor, p: Mapping[str, Array]) -> Cases | None:
-    """The cases an actor has: plans within its people, its chips by each route and, in some draw, its budget; None if there
-    are none."""
+    """The cases an actor has: plans within its chips by each route and, in some draw, its people and budget; None if there are
+    none."""
     if pool is None:
         return None
     ways = ways_to_hide(actor, settings()["lots"])
@@ -95,8 +95,8 @@ class Responses:
     """The adversary's best response to each of some programmes: its case, and the chances that it has.
 
     ``success`` is the chance to reach the target undetected, ``undetected`` to be undetected at the end of training,
-    ``reaches`` to reach the target if undetected, all over the draws. ``deterred``: even its least risk is more than it
-    takes.
+    ``reaches`` to reach the target if undetected, all over the draws. ``deterred``: even the least
+    risky of the plans that usually reach it is riskier than the actor accepts.
     """
 
     case: np.ndarray

@@ -159,8 +159,8 @@ def _in_worlds(setting: Setting, choices: Choices, worlds: Worlds, draws: np.nda
 def _filled(values: np.ndarray) -> np.ndarray:
     """Where a plan cannot run, the median of the draws in which it can: it succeeds in none of the others."""
     known = np.isfinite(values)
-    usual = np.asarray([np.median(row[good]) if good.any() else 1.0 for row, good in zip(values, known, strict=True)])
-    return np.where(known, values, usual[:, None])
+    some = np.where(known.any(axis=1, keepdims=True), np.where(known, values, np.nan), 1.0)
+    return np.where(known, values, np.nanmedian(some, axis=1, keepdims=True))
 
 
 def joined(parts: Sequence[Pool]) -> Pool | None:

@@ -22,8 +22,7 @@ LEAST_SUCCESS = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A programme on the way up: what was raised last, its cost a year, and the chance of
-    success."""
+    """A programme on the way up: what was raised last, its cost a year, and the chance of success."""
 
     programme: Programme
     raised: str
@@ -59,15 +58,19 @@ def climb(
     rungs = [_rung(cases, start, "", p, objective)]
     for _ in range(game_settings()["most_turns"]):
         while rungs[-1].success > bound and len(rungs) <= game_settings()["most_steps"]:
-            step = _best_step(
-                cases, rungs[-1], far, bound, p, objective, most_usd_per_year, pairs=len(rungs) == 1
-            ) or _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, pairs=True)
+            for pairs in (
+                (True,) if len(rungs) == 1 else (False, True)
+            ):  # pairs are many: first, and where nothing else helps
+                step = _best_step(cases, rungs[-1], far, bound, p, objective, most_usd_per_year, pairs=pairs)
+                if step is not None:
+                    break
             if step is None:
                 break
             rungs.append(step)
-        last = _rung(cases, far, FAR_END, p, objective)
-        if bound < rungs[-1].success > last.success and last.cost_usd_per_year <= most_usd_per_year:
-            rungs.append(last)
+        if rungs[-1].success > bound:
+            last = _rung(cases, far, FAR_END, p, objective)
+            if last.success < rungs[-1].success and last.cost_usd_per_year <= most_usd_per_year:
+                rungs.append(last)
         if len(rungs) == 1:
             break
         pruned = _pruned(cases, rungs[-1], start, far, max(bound, rungs[-1].success), p, objective)

@@ -79,12 +79,12 @@ def worth_of_each(
     value: dict[frozenset[str], float] = {}
     route: dict[frozenset[str], str] = {}
     for cases, with_lines in ((bounded, True), (free, False)) if free is not None else ((bounded, False),):
+        keys = [some | {THRESHOLDS} if with_lines else some for some in subsets]
         if cases is None:
-            value |= {some | ({THRESHOLDS} if with_lines else set()): 0.0 for some in subsets}
+            value |= dict.fromkeys(keys, 0.0)
             continue
         reply = respond(cases, programmes, p, objective)
-        for some, success, case in zip(subsets, reply.success, reply.case, strict=True):
-            key = some | ({THRESHOLDS} if with_lines else frozenset())
+        for key, success, case in zip(keys, reply.success, reply.case, strict=True):
             value[key], route[key] = float(success), cases.ways[int(case)].route
     everyone = frozenset(parts)
     found = []
