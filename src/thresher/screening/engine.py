@@ -70,7 +70,7 @@ def empty_evidence() -> dict[str, pa.Table]:
 
 
 def engine_of_tables(given: Mapping[str, pa.Table], engine: str = "duckdb") -> Engine:
-    """An engine over Arrow tables of evidence; the tables and columns that are not given are there and empty.
+    """An engine over Arrow tables of evidence (and ``judgements``); those that are not given are there and empty.
 
     Rows without a ``row_id`` are numbered from 1.
     """
@@ -88,6 +88,8 @@ def engine_of_tables(given: Mapping[str, pa.Table], engine: str = "duckdb") -> E
             else:
                 columns[field.name] = pa.nulls(len(table), field.type)
         made.keep(name, pa.table(columns))
+    words = {name: pa.string() for name in ("left_mention", "right_mention", "verdict")}
+    made.keep("judgements", given.get("judgements", pa.schema(words.items()).empty_table()))
     return made
 
 

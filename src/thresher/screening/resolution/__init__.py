@@ -1,0 +1,1 @@
+"""Who is who: names made comparable, free text mapped to chips, records linked, pairs explained, judgements respected."""

@@ -1,0 +1,106 @@
+"""What an invoice or a label says was in the box: which chip of the catalog, and how many in one piece."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from thresher.catalog import chips
+
+_MOST_CHIPS_EACH = 1024
+_ACCESSORY = re.compile(
+    r"\b(?:COOLING|COOLERS?|COLD PLATES?|HEAT ?SINKS?|CABLES?|NIC|CONNECTX\w*|SWITCH\w*|PSU|POWER SUPPL\w+|BRACKETS?|RISERS?|WARRANT\w+|"
+    r"SUPPORT|LICEN[CS]ES?|COURSE|KITS?|FANS?|MANUALS?|BRIDGES?|TRANSCEIVERS?|OPTICS?|ENCLOSURES?|CHASSIS|BACKPLATES?|"
+    r"RENTAL|HOURS?|SUBSCRIPTION|CLOUD|REPAIR)\b"
+)
+_SYSTEM = re.compile(
+    r"\b(?:[DH]GX|NVL ?\d+|SERVERS?|SYSTEMS?|BASEBOARDS?|UBB|CLOUDMATRIX|ATLAS|CARDS?|MODULES?|GPUS?)\b"
+)
+_BOUGHT_WITH = re.compile(r"\b(?:WITH|INCL\w*|W|PLUS|AND)\b")
+
+
+class Content(NamedTuple):
+    """What one piece holds: a chip's id in the catalog and how many; both None where the text names no chip."""
+
+    chip: str | None
+    chips_each: int | None
+
+
+def content_of(text: str | None) -> Content:
+    """What a description means: "HGX H100 8-GPU baseboard" is eight ``H100-SXM``, "H100 cooling kit" no chip.
+
+    The text's own number of chips counts (``8x H200``, ``8-GPU``); else that of the product it names (``DGX``, ``NVL72``);
+    else one. An accessory *for* a chip is none.
+    """
+    if not text:
+        return Content(None, None)
+    if text in chips():
+        return Content(text, 1)
+    words = " " + re.sub(r"[^A-Z0-9×]+", " ", text.upper()) + " "
+    words = words.replace("×", "X")
+    found = next(((chip, match) for chip, pattern in _chip_words() if (match := pattern.search(words))), None)
+    if found is None or _is_accessory(words):
+        return Content(None, None)
+    chip, match = found
+    return Content(chip, _chips_each(words, match))
+
+
+def _is_accessory(words: str) -> bool:
+    part = _ACCESSORY.search(words)
+    if part is None:
+        return False
+    system = _SYSTEM.search(words)
+    if " FOR " in words and part.start() < words.index(" FOR "):
+        return True
+    # "DGX H100 with three years of support" is a system; "DGX H100 support" is not
+    with_it = _BOUGHT_WITH.search(words)
+    return system is None or with_it is None or part.start() < with_it.start()
+
+
+def _chips_each(words: str, chip: re.Match[str]) -> int:
+    before, after = words[: chip.start()], words[chip.end() :]
+    stated = (
+        re.search(r"\b(\d{1,4}) ?X (?:NVIDIA |AMD |INTEL |HUAWEI |TESLA |ASCEND |GPUS? |INSTINCT )*$", before)
+        or re.search(r"\b(\d{1,4}) ?(?:GPUS?|CHIPS?|WAY|NPUS?)\b", words)
+        or re.match(r"(?: (?:SXM\d?|PCI ?E|OAM|NVL|\d+ ?GB|GPU))* (?:X ?(\d{1,4})|(\d{1,4}) ?X)\b", after)
+    )
+    if stated:
+        number = int(next(group for group in stated.groups() if group))
+        if 1 <= number <= _MOST_CHIPS_EACH:
+            return number
+    return next((each for pattern, each in _systems() if pattern.search(words)), 1)
+
+
+def label_contents(labels: Iterable[str | None]) -> pa.Table:
+    """What each distinct label means: a table ``label, chip, chips_each``."""
+    distinct = sorted({label for label in labels if label})
+    found = [content_of(label) for label in distinct]
+    return pa.table(
+        {
+            "label": pa.array(distinct, pa.string()),
+            "chip": pa.array([one.chip for one in found], pa.string()),
+            "chips_each": pa.array([one.chips_each for one in found], pa.int64()),
+        }
+    )
+
+
+@cache
+def _chip_words() -> list[tuple[str, re.Pattern[str]]]:
+    return [(row["chip"], re.compile(rf"\b(?:{row['words']})\b")) for row in _rows("chip_words.csv")]
+
+
+@cache
+def _systems() -> list[tuple[re.Pattern[str], int]]:
+    return [(re.compile(rf"\b(?:{row['words']})\b"), int(row["chips_each"])) for row in _rows("chip_systems.csv")]
+
+
+def _rows(file: str) -> list[dict[str, str]]:
+    text = files("thresher.screening").joinpath("data", file).read_text("utf-8")
+    return list(csv.DictReader(io.StringIO(text)))
