@@ -33,7 +33,7 @@ from thresher.countermeasures.hiding import case_columns, ways_to_hide
 from thresher.countermeasures.leaks import QUANTILES
 from thresher.countermeasures.parameters import draw_detection, identification_rows, leak_rates, table
 from thresher.countermeasures.programmes import load_programme
-from thresher.countermeasures.sampling import hits_per_year
+from thresher.sampling import hits_per_year
 from thresher.errors import InputError
 from thresher.evasion.footprint import Footprint
 

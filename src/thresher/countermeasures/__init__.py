@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thresher.countermeasures.leaks import leak_probability, leak_probability_changing, time_to_identification
 from thresher.countermeasures.location import max_distance_km
-from thresher.countermeasures.sampling import (
+from thresher.sampling import (
     approximate_sample_size,
     inspection_detection_probability,
     inspection_sample_size,

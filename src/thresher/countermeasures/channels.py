@@ -18,7 +18,7 @@ from thresher.countermeasures.competing_risks import before_frailty
 from thresher.countermeasures.location import contradiction_share, distance_bound_km
 from thresher.countermeasures.parameters import table
 from thresher.countermeasures.programmes import settings
-from thresher.countermeasures.sampling import hits_per_year
+from thresher.sampling import hits_per_year
 from thresher.simulation.cost import DAYS_PER_YEAR
 
 Columns = Mapping[str, Array]

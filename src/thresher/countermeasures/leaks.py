@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from thresher.arrays import Array, logarithm, namespace
-from thresher.countermeasures.checks import at_least_zero, one_number, plain, together
+from thresher.checks import at_least_zero, one_number, plain, together
 from thresher.countermeasures.parameters import (
     identification_rows,
     leak_rates,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from thresher.arrays import Array, namespace
-from thresher.countermeasures.checks import at_least_zero, plain
+from thresher.checks import at_least_zero, plain
 from thresher.countermeasures.parameters import quantities
 from thresher.errors import InputError
 

@@ -18,7 +18,7 @@ from thresher.countermeasures.actors import load_actor
 from thresher.countermeasures.hiding import Hiding, case_columns
 from thresher.countermeasures.parameters import draw_detection
 from thresher.countermeasures.programmes import load_programme
-from thresher.countermeasures.sampling import inspection_detection_probability
+from thresher.sampling import inspection_detection_probability
 from thresher.countermeasures.timeline import timeline
 from thresher.evasion.footprint import OUTCOMES, footprint
 from thresher.regime import load_regime

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from thresher.arrays import Array, namespace
-from thresher.countermeasures.checks import at_least_zero, one_number, plain, together
+from thresher.checks import at_least_zero, one_number, plain, together
 from thresher.errors import InputError
 
 MOST_TERMS = 2_000_000
