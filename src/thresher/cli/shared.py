@@ -6,13 +6,14 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from thresher.errors import ThresherError
+from thresher.errors import InputError, ThresherError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 PIPE_WIDTH = 160
@@ -112,6 +113,39 @@ def detection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the steps over a store run."""
+    return click.option(
+        "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True, help="Where the steps run."
+    )(function)
+
+
+def as_of_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The day on which records are read, and how far back."""
+    function = click.option(
+        "--look-back",
+        "look_back_days",
+        type=int,
+        default=365,
+        show_default=True,
+        metavar="DAYS",
+        help="How far back purchases, moves and readings are looked at.",
+    )(function)
+    return click.option(
+        "--as-of",
+        metavar="DATE",
+        callback=_day,
+        help="Read the records as of this day, as 2026-06-30.  [default: the day of the latest record]",
+    )(function)
+
+
+def _day(_ctx: click.Context, _option: click.Parameter, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise InputError("--as-of", "a day, as 2026-06-30", text) from None
 
 
 def whole_number(_ctx: click.Context, _option: click.Parameter, text: str) -> int | str:

@@ -144,24 +144,25 @@ def unseen_purchases(engine: Engine, as_of: date) -> tuple[dict[str, dict[str, f
     return unseen, unknown
 
 
-def _party_owner(engine: Engine, table: ibis.Table, party: str, name: str) -> ibis.Table:
-    """The owner of the party in a column, under a name of its own."""
+def with_owner(engine: Engine, table: ibis.Table, party: str, name: str) -> ibis.Table:
+    """The table with one more column: the owner of the party in a column of it; null where that is null."""
     identity, owners = engine.table("identity"), engine.table("entity_owner")
     known = identity.left_join(owners, identity.entity == owners.entity)
     known = known.select(**{f"_{name}": known.party, name: ibis.coalesce(known.owner, known.entity)})
     joined = table.left_join(known, table[party] == known[f"_{name}"])
-    return joined.drop(f"_{name}")
+    # a party that no table of identities knows is an owner of its own
+    return joined.mutate(**{name: ibis.coalesce(joined[name], joined[party])}).drop(f"_{name}")
 
 
 def _received(engine: Engine, as_of: date) -> ibis.Table:
     """``owner, chip, received``: serial numbers that custody ever brought to an owner from somebody else."""
     custody = engine.table("custody")
     moves = custody.filter(
-        (custody["at"] < _end_of(as_of))
+        (custody["at"] < end_of(as_of))
         & custody.to_party.notnull()
         & custody.event.isin(("sale", "transfer", "install"))
     ).select("serial", "from_party", "to_party")
-    moves = _party_owner(engine, _party_owner(engine, moves, "to_party", "owner"), "from_party", "giver")
+    moves = with_owner(engine, with_owner(engine, moves, "to_party", "owner"), "from_party", "giver")
     fresh = moves.filter(moves.giver.isnull() | (moves.giver != moves.owner)).select("serial", "owner").distinct()
     kinds = _chip_of_serials(engine)
     typed = fresh.join(kinds, "serial")
@@ -183,11 +184,12 @@ def _declared(engine: Engine, as_of: date) -> ibis.Table:
     )
     rows = rows.mutate(place_in_time=latest).filter(lambda row: row.place_in_time == 0)
     rows = rows.join(labels, rows.chip == labels.label).select("party", chip=labels.chip, number=rows["count"])
-    rows = _party_owner(engine, rows, "party", "owner")
+    rows = with_owner(engine, rows, "party", "owner")
     return rows.group_by("owner", "chip").agg(declared=rows.number.sum())
 
 
-def _end_of(day: date) -> ibis.Scalar:
+def end_of(day: date) -> ibis.Scalar:
+    """The moment a day ends: what happened before it happened on that day or earlier."""
     return ibis.timestamp((day + timedelta(days=1)).isoformat())
 
 
@@ -207,7 +209,7 @@ def owners_of(engine: Engine, regime: Regime, as_of: date) -> list[Owner]:
     for one in holdings(engine):
         by_owner[one.owner].append(one)
     unseen, unknown = unseen_purchases(engine, as_of)
-    figures = _figures(regime)
+    figures = figures_of(regime)
     considered = {
         owner: (rows, unseen.get(owner, {}))
         for owner in sorted({*by_owner, *unseen, *unknown})
@@ -233,7 +235,7 @@ def _members(engine: Engine, owners: Iterable[str]) -> dict[str, list[str]]:
     return {owner: entities or [owner] for owner, entities in found.items()}
 
 
-def _figures(regime: Regime) -> dict[str, dict[str, float]]:
+def figures_of(regime: Regime) -> dict[str, dict[str, float]]:
     """For each clause, what one chip of each type adds to its value over its line (the larger of the clause's sums)."""
     return {
         clause.id: {
@@ -284,9 +286,10 @@ def read(
         for one in (one for one in rows if one.chip is not None):
             kind = chip(one.chip)
             # an owner's chips at a place, apart from those that others keep there
-            place = f"{one.place or one.site or f'{one.entity}, place not known'} | {owner}"
+            place = f"{one.place} | {owner}"
             link = one.interconnect_gbit_s
-            by_place.append(ClusterRow(owner, kind, one.chips, place, owner, -1.0 if link is None else link))
+            if one.place:  # of a place that is not known, no two chips are known to be together
+                by_place.append(ClusterRow(owner, kind, one.chips, place, owner, 0.0 if link is None else link))
             linked.append(ClusterRow(owner, kind, one.chips, place if one.place else "", owner, link))
             by_owner.append(ClusterRow(owner, kind, one.chips))
         with_unseen += [
@@ -333,7 +336,7 @@ def _places_by_size(
     regime: Regime, rows: list[ClusterRow], just_under_share: float
 ) -> tuple[dict[str, float], dict[str, list[str]]]:
     """The largest value over its line at one place of each owner, and its places that stop just under a line."""
-    placed = [ClusterRow(row.site, row.chip, row.count, row.site, row.owner, row.interconnect_gbit_s) for row in rows]
+    placed = [ClusterRow(row.site, row.chip, row.count, row.site, row.owner) for row in rows]
     owner_of = {row.site: row.owner for row in rows}
     largest: dict[str, float] = {}
     just_under: dict[str, list[str]] = defaultdict(list)

@@ -72,6 +72,7 @@ def cluster(
     party_of: Integers,
     apart: Sequence[tuple[int, int]],
     *,
+    party_match_probability: float,
     match_probability: float,
     text_match_probability: float,
     lead_bits: float,
@@ -86,10 +87,8 @@ def cluster(
         For each mention, the number of its party; -1 for free text. Mentions of one party are one.
     apart
         Pairs of mentions that must not be one; the weakest ties between them give way.
-    match_probability
-        Pairs below this join nothing.
-    text_match_probability
-        The same for a party and a mention in free text, which joins one entity at most.
+    party_match_probability, match_probability, text_match_probability
+        What joins two parties, two mentions in free text, and a mention in free text with a party.
     lead_bits
         A mention in free text joins its best entity only where that fits by so much better than the next one.
 
@@ -100,7 +99,7 @@ def cluster(
     count = len(party_of)
     strong = pairs.probability >= match_probability
     of_party = party_of >= 0
-    both = strong & of_party[pairs.left] & of_party[pairs.right]
+    both = (pairs.probability >= party_match_probability) & of_party[pairs.left] & of_party[pairs.right]
     same_party = _chains(party_of)
     label = _components(
         np.append(pairs.left[both], same_party[0]),

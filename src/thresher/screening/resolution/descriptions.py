@@ -16,13 +16,16 @@ from thresher.catalog import chips
 
 _MOST_CHIPS_EACH = 1024
 _ACCESSORY = re.compile(
-    r"\b(?:COOLING|COOLERS?|COLD PLATES?|HEAT ?SINKS?|CABLES?|NIC|CONNECTX\w*|SWITCH\w*|PSU|POWER SUPPL\w+|BRACKETS?|RISERS?|WARRANT\w+|"
-    r"SUPPORT|LICEN[CS]ES?|COURSE|KITS?|FANS?|MANUALS?|BRIDGES?|TRANSCEIVERS?|OPTICS?|ENCLOSURES?|CHASSIS|BACKPLATES?|"
-    r"RENTAL|HOURS?|SUBSCRIPTION|CLOUD|REPAIR)\b"
+    r"\b(?:COOLING|COOLERS?|COLD PLATES?|HEAT ?SINKS?|CABLES?|NIC|CONNECTX\w*|SWITCH\w*|PSU|SHELF|RAILS?|BRACKETS?|"
+    r"POWER (?:SUPPL\w+|SHEL\w+|CORDS?)|RISERS?|WARRANT\w+|SUPPORT|LICEN[CS]ES?|COURSE|KITS?|FANS?|MANUALS?|BRIDGES?|"
+    r"TRANSCEIVERS?|OPTICS?|ENCLOSURES?|CHASSIS|BACKPLATES?|RENTAL|HOURS?|SUBSCRIPTION|CLOUD|REPAIR)\b"
 )
 _SYSTEM = re.compile(
     r"\b(?:[DH]GX|NVL ?\d+|SERVERS?|SYSTEMS?|BASEBOARDS?|UBB|CLOUDMATRIX|ATLAS|CARDS?|MODULES?|GPUS?)\b"
 )
+_EAST_ASIAN_COUNT = re.compile(r"(?:([八四二双十])|(\d{1,3})) ?(?:卡|颗|块|路|枚)")
+_NUMERALS = {"八": 8, "四": 4, "二": 2, "双": 2, "十": 10}
+_IN_WORDS = re.compile(r"\b(?:(DUAL|TWIN|DOUBLE)|(QUAD)|(OCTO|EIGHT))\b")
 _BOUGHT_WITH = re.compile(r"\b(?:WITH|INCL\w*|W|PLUS|AND)\b")
 
 
@@ -49,6 +52,9 @@ def content_of(text: str | None) -> Content:
     if found is None or _is_accessory(words):
         return Content(None, None)
     chip, match = found
+    east_asian = _EAST_ASIAN_COUNT.search(text)
+    if east_asian:
+        return Content(chip, _NUMERALS[east_asian[1]] if east_asian[1] else int(east_asian[2]))
     return Content(chip, _chips_each(words, match))
 
 
@@ -68,13 +74,19 @@ def _chips_each(words: str, chip: re.Match[str]) -> int:
     before, after = words[: chip.start()], words[chip.end() :]
     stated = (
         re.search(r"\b(\d{1,4}) ?X (?:NVIDIA |AMD |INTEL |HUAWEI |TESLA |ASCEND |GPUS? |INSTINCT )*$", before)
-        or re.search(r"\b(\d{1,4}) ?(?:GPUS?|CHIPS?|WAY|NPUS?)\b", words)
+        or re.search(
+            r"\b(?:WITH|W|OF) (\d{1,4}) (?:NVIDIA |AMD |INTEL |HUAWEI |TESLA |ASCEND |GPUS? |INSTINCT )*$", before
+        )
+        or re.search(r"\b(\d{1,4}) ?(?:GPUS?|CHIPS?|WAY|NPUS?|OAM|CARDS?)\b", words)
         or re.match(r"(?: (?:SXM\d?|PCI ?E|OAM|NVL|\d+ ?GB|GPU))* (?:X ?(\d{1,4})|(\d{1,4}) ?X)\b", after)
     )
     if stated:
         number = int(next(group for group in stated.groups() if group))
         if 1 <= number <= _MOST_CHIPS_EACH:
             return number
+    in_words = _IN_WORDS.search(words)
+    if in_words:
+        return next(each for group, each in zip(in_words.groups(), (2, 4, 8), strict=True) if group)
     return next((each for pattern, each in _systems() if pattern.search(words)), 1)
 
 

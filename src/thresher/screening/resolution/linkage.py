@@ -24,8 +24,11 @@ from thresher.sources import load_quantities
 BLOCKS = (
     "block_name",
     "block_sound",
+    "block_initial",
     "block_front",
     "block_back",
+    "block_front_anywhere",
+    "block_back_anywhere",
     "block_word",
     "block_place",
     "block_registration",
@@ -34,10 +37,10 @@ BLOCKS = (
     "block_name_place",
     "block_name_country",
 )
-_NEAR_LONG, _NEAR_SHORT = 12, 8
+_NEAR_LONG, _NEAR_SHORT = 16, 10
 """A name of this many letters may differ by two, or by one, and still be near."""
 _BEGINS = 8
-LEAST_U = {"name": 0.0, "address": 5e-4, "phone": 1e-3, "email": 1e-3}
+LEAST_U = {"name": 0.0, "address": 2e-3, "phone": 4e-3, "email": 4e-3}
 """Comparisons whose agreement is rated by how frequent the value is, and the least chance that it is rated at.
 
 Two companies of one owner share an office and a telephone more often than chance would have it, so a rare one stays short
@@ -68,10 +71,11 @@ def starting_levels() -> tuple[Level, ...]:
 
 _CONDITIONS = {
     "words": "words_l = words_r",
-    "sound": "sound_l = sound_r",
+    "sound": f"sound_l = sound_r and {_EITHER_END} >= {_NEAR_SHORT}",
     "near": f"(levenshtein(name_l, name_r) <= 1 and {_EITHER_END} >= {_NEAR_SHORT}) "
     f"or (levenshtein(name_l, name_r) <= 2 and {_EITHER_END} >= {_NEAR_LONG})",
     "begins": f"{_EITHER_END} >= {_BEGINS} and substr(name_l, 1, {_EITHER_END}) = substr(name_r, 1, {_EITHER_END})",
+    "initial": "initial_l = initial_r",
 }
 """Names that differ, and yet may be one: never where their numbers differ, as in those of sister companies."""
 _WORDS_SHARED = 3
@@ -88,7 +92,12 @@ def _level(level: Level) -> Any:
         case "else":
             made = levels.ElseLevel()
         case "overlap":
-            made = levels.ArrayIntersectLevel("address_words", min_intersection=_WORDS_SHARED)
+            made = levels.And(
+                levels.ArrayIntersectLevel("address_words", min_intersection=_WORDS_SHARED),
+                levels.CustomLevel("house_l = house_r"),
+            )
+        case "subset":
+            made = levels.And(levels.ArraySubsetLevel("word_list"), levels.CustomLevel("numbers_l = numbers_r"))
         case _:
             made = levels.CustomLevel(f"numbers_l = numbers_r and ({_CONDITIONS[level.level]})")
     return made.configure(m_probability=level.m, u_probability=level.u, label_for_charts=level.level)
@@ -147,7 +156,7 @@ def train(mentions: pa.Table, frequencies: Mapping[str, pa.Table], *, seed: int)
     api = DuckDBAPI(":memory:")
     api._con.execute("SET threads = 1")  # sums in one order: the same model every time
     sample = _sample(mentions, int(choice["train_on_at_most"]), seed)
-    linker = _linker(api, api.register(sample), settings(start, prior), frequencies)
+    linker = linker_of(api, api.register(sample), settings(start, prior), frequencies)
     linker.training.estimate_u_using_random_sampling(
         max_pairs=choice["random_pairs"], seed=seed, min_count_per_level=None, num_chunks=1
     )
@@ -189,7 +198,7 @@ def _sensible(start: tuple[Level, ...], learned: Mapping[str, Any]) -> tuple[Lev
     for one in start:
         level = found.get((one.comparison, one.level), {})
         m, u = (float(level.get(f"{which}_probability") or value) for which, value in (("m", one.m), ("u", one.u)))
-        m = min(max(m, one.m / _REACH), 1 - (1 - one.m) / _REACH, one.m * _REACH)
+        m = min(max(m, one.m / _REACH, 1 - (1 - one.m) * _REACH), one.m * _REACH, 1 - (1 - one.m) / _REACH)
         bounded.append(one._replace(m=one.m if (m > u) != (one.m > one.u) else m, u=min(max(u, 1e-7), 0.99999)))
     total: dict[str, float] = {}
     for one in bounded:
@@ -207,7 +216,8 @@ def _api(engine: Engine) -> Any:
     )
 
 
-def _linker(api: Any, mentions: Any, model: SettingsCreator, frequencies: Mapping[str, pa.Table]) -> Linker:
+def linker_of(api: Any, mentions: Any, model: SettingsCreator, frequencies: Mapping[str, pa.Table]) -> Linker:
+    """A linker that rates values by how frequent they are among the parties; silent."""
     linker = Linker(mentions, model, log_level=logging.CRITICAL)
     for column, table in frequencies.items():
         linker.table_management.register_term_frequency_lookup(api.register(table), column)
@@ -225,7 +235,7 @@ def link(
     rare values included; pairs below ``least_probability`` are left out.
     """
     api = _api(engine)
-    linker = _linker(api, api.register(mentions), settings(model.levels, model.prior), frequencies)
+    linker = linker_of(api, api.register(mentions), settings(model.levels, model.prior), frequencies)
     predicted = linker.inference.predict(threshold_match_probability=least_probability)
     found = engine.backend.table(predicted.physical_name)
     weights = {name: found[name] for name in found.columns if name.startswith("mw_")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ibis
@@ -82,22 +82,25 @@ def comparable(parties: pa.Table, texts: pa.Table, *, largest_block: int) -> pa.
 
     Returns
     -------
-    ``unique_id``; the compared ``name, words, sound, numbers, form, country, address, address_words, registration, phone,
-    email, kind``; and the keys ``block_*``.
+    ``unique_id``; the compared ``name, words, word_list, sound, initial, numbers, form, country, address, address_words,
+    house, registration, phone, email, kind``; and the keys ``block_*``.
     """
     whole = pa.concat_tables([parties.drop(["party"]), texts.drop(["role"])], promote_options="default")
-    keys = keys_of(whole["name"].to_pylist())
+    keys = keys_of(whole["name"])
     addresses = _each(whole["address"], address_key)
     columns: dict[str, Any] = {
         "unique_id": whole["mention"].combine_chunks(),
         "name": keys["key"],
         "words": keys["words"],
+        "word_list": _several_words(keys["words"]),
         "sound": keys["sound"],
+        "initial": keys["initial"],
         "numbers": pc.fill_null(keys["numbers"], ""),
         "form": keys["form"],
         "country": pc.utf8_upper(whole["country"]).combine_chunks(),
         "address": addresses,
         "address_words": pc.split_pattern(addresses, " "),
+        "house": _each(addresses, _house),
         "registration": _each(whole["registration"], registration_key),
         "phone": _each(whole["phone"], phone_key),
         "email": pc.utf8_lower(whole["email"]).combine_chunks(),
@@ -107,8 +110,29 @@ def comparable(parties: pa.Table, texts: pa.Table, *, largest_block: int) -> pa.
     return pa.table(columns)
 
 
-def _each(column: pa.ChunkedArray, key: Any) -> pa.Array:
-    return pa.array([(key(text) or None) if text else None for text in column.to_pylist()], pa.string())
+def _each(column: pa.ChunkedArray | pa.Array, key: Callable[[str], str]) -> pa.Array:
+    """The key of each text, worked out once for each different one; null for what has none."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    coded = whole.dictionary_encode()
+    keys = pa.array([key(text) or None for text in coded.dictionary.to_pylist()], pa.string())
+    return keys.take(coded.indices)
+
+
+def _several_words(words: pa.Array) -> pa.Array:
+    """The words of each name as a list; null for a name of one word, which is in too many others."""
+    several = pc.match_substring(words, " ")
+    return pc.split_pattern(pc.if_else(several, words, pa.scalar(None, pa.string())), " ")
+
+
+def _house(address: str) -> str:
+    """The number of the house: the shortest of an address's numbers, for a postcode is longer."""
+    return min((word for word in address.split() if word[0].isdigit()), key=len, default="")
+
+
+def _street_and_house(address: str) -> str:
+    """An address without its postcode."""
+    house = _house(address)
+    return " ".join([house, *(word for word in address.split() if not word[0].isdigit())]) if house else ""
 
 
 def _candidate_keys(columns: dict[str, pa.Array], largest_block: int) -> dict[str, pa.Array]:
@@ -120,10 +144,13 @@ def _candidate_keys(columns: dict[str, pa.Array], largest_block: int) -> dict[st
     wide = {
         "block_name": name,
         "block_sound": _joined(columns["sound"], country),
+        "block_initial": _joined(columns["initial"], country),
         "block_front": _joined(front, country),
         "block_back": _joined(back, country),
         "block_word": _rarest_words(columns["words"]),
-        "block_place": columns["address"],
+        "block_front_anywhere": front,
+        "block_back_anywhere": back,
+        "block_place": _each(columns["address"], _street_and_house),
         "block_registration": columns["registration"],
         "block_phone": columns["phone"],
         "block_email": columns["email"],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -26,10 +28,6 @@ _FOLDS = (
 """Spellings of one sound: a German name without its umlauts (DIN 5007-2), a Cyrillic one by ISO 9, BGN/PCGN or ICAO Doc 9303."""
 _LETTERS = str.maketrans({"y": "i", "j": "i", "w": "v"})
 _WORD = re.compile(r"[a-z0-9]+")
-_WITHOUT_SPACES = re.compile(
-    r"(股份有限公司|有限责任公司|有限責任公司|有限公司|集团公司|集团|集團|公司|株式会社|合同会社|주식회사|유한회사)"
-)
-"""Legal forms of scripts that write without spaces, which a matcher of words does not see."""
 _STREET = re.compile(r"\b(?:str|strasse|straße|street|st|ul|ulitsa|ulica|rd|road|ave|avenue|av|no|nr|d|dom)\b\.?")
 _ROMAN = {"ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9"}
 _ROMAN_WORD = re.compile(rf"\b(?:{'|'.join(_ROMAN)})\b")
@@ -41,13 +39,15 @@ class NameKeys(NamedTuple):
     """What of a name is compared.
 
     ``key``: its words in Latin letters, run together, without the legal form, spellings of one sound folded together;
-    ``words``: the words so folded, sorted; ``sound``: how the words sound (metaphone), sorted; ``numbers``: the words with digits, which tell
-    sisters apart; ``form``: the kind of legal form (``llc`` for GmbH, ООО and Ltd), blank where it has none.
+    ``words``: the words so folded, sorted; ``sound``: how the words sound (metaphone), sorted; ``initial``: the first
+    letter and the last word, as "M. Butler" has them; ``numbers``: the words with digits, which tell sisters apart;
+    ``form``: the kind of legal form (``llc`` for GmbH, ООО and Ltd), blank where it has none.
     """
 
     key: str
     words: str
     sound: str
+    initial: str
     numbers: str
     form: str
 
@@ -56,15 +56,10 @@ class NameKeys(NamedTuple):
 def name_keys(name: str) -> NameKeys:
     """What of a name is compared: "Müller Rechenzentrum GmbH" and "MUELLER RECHENZENTRUM" have the same ``key``."""
     lower = _ROMAN_WORD.sub(lambda found: _ROMAN[found[0]], " ".join(name[:_LONGEST].casefold().split()))
-    spaced = _WITHOUT_SPACES.sub(" ", lower)
-    forms = sorted({form for _, form in extract_org_types(lower, generic=True)})
-    form = forms[0] if forms else "llc" if spaced != lower else ""
-    bare = remove_org_types(spaced) if forms else spaced
+    bare, form = _without_form(lower)
     plain = anyascii(bare).lower().replace("'", "")
-    if not forms and plain != bare:
-        # the legal form may be known only in Latin letters
-        forms = sorted({form for _, form in extract_org_types(plain, generic=True)})
-        plain, form = remove_org_types(plain) if forms else plain, forms[0] if forms else form
+    if plain != bare and not form:
+        plain, form = _without_form(plain)  # it may be known only in Latin letters
     words = _WORD.findall(plain) or _WORD.findall(anyascii(lower).lower())
     folded = [_fold(word) for word in words]
     sounds = sorted({metaphone(word) or word for word in folded if not word.isdigit()})
@@ -72,9 +67,29 @@ def name_keys(name: str) -> NameKeys:
         "".join(folded),
         " ".join(sorted(set(folded))),
         " ".join(sounds),
+        f"{folded[0][0]} {folded[-1]}" if len(folded) > 1 else "",
         " ".join(sorted({word for word in folded if any(letter.isdigit() for letter in word)})),
         form,
     )
+
+
+def _without_form(lower: str) -> tuple[str, str]:
+    """A name without its legal form, and the kind of that; a name that is nothing else stays."""
+    found = sorted({form for _, form in extract_org_types(lower, generic=True)})
+    bare = remove_org_types(lower) if found else lower
+    pattern, forms = _more_forms()
+    more = [forms[one] for one in pattern.findall(bare)]
+    rest = pattern.sub(" ", bare).strip() if more else bare
+    return (rest or lower), next((form for form in (*found, *more) if form), "")
+
+
+@cache
+def _more_forms() -> tuple[re.Pattern[str], dict[str, str]]:
+    text = files("thresher.screening").joinpath("data", "legal_forms.csv").read_text("utf-8")
+    forms = {row["words"].casefold(): row["form"] for row in csv.DictReader(io.StringIO(text))}
+    # words of scripts that write without spaces are found anywhere
+    patterns = [rf"(?<!\w){re.escape(one)}(?!\w)" if one[0].isascii() else re.escape(one) for one in forms]
+    return re.compile("|".join(patterns)), forms
 
 
 def _fold(word: str) -> str:
@@ -88,7 +103,7 @@ def _fold(word: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def address_key(address: str) -> str:
-    """An address as its words, sorted, without the words for a street: ``10115 5 berlin haupt`` for "Hauptstr. 5, 10115 Berlin"."""
+    """An address as its words, sorted, without those for a street: ``10115 5 berlin haupt`` for "Hauptstr. 5, 10115 Berlin"."""
     plain = anyascii(address[:_LONGEST]).lower()
     words = _WORD.findall(_STREET.sub(" ", plain))
     shorter = (re.sub(r"(?:strasse|str|straat|gatan)$", "", word) or word for word in words)
@@ -106,10 +121,11 @@ def registration_key(registration: str) -> str:
     return re.sub(r"[^A-Z0-9]", "", anyascii(registration[:_LONGEST]).upper())
 
 
-def keys_of(names: Iterable[str | None]) -> dict[str, pa.Array]:
+def keys_of(names: pa.ChunkedArray) -> dict[str, pa.Array]:
     """The name keys of many names, a column each; null where a name or the part of it is missing."""
-    found = [name_keys(name) if name else None for name in names]
+    coded = names.combine_chunks().dictionary_encode()
+    found = [name_keys(name) for name in coded.dictionary.to_pylist()]
     return {
-        field: pa.array([getattr(one, field) or None if one else None for one in found], pa.string())
+        field: pa.array([getattr(one, field) or None for one in found], pa.string()).take(coded.indices)
         for field in NameKeys._fields
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import ibis
@@ -25,6 +26,8 @@ class Resolution(NamedTuple):
 
     entities: ibis.Table
     pairs: ibis.Table
+    mentions: pa.Table
+    frequencies: Mapping[str, pa.Table]
     model: Model
 
 
@@ -54,6 +57,7 @@ def resolve(engine: Engine, *, seed: int = 1) -> Resolution:
         pairs,
         party_of,
         apart,
+        party_match_probability=choice["party_match_probability"],
         match_probability=choice["match_probability"],
         text_match_probability=choice["text_match_probability"],
         lead_bits=choice["best_match_lead"],
@@ -65,7 +69,7 @@ def resolve(engine: Engine, *, seed: int = 1) -> Resolution:
     _keep_labels(engine)
     _keep_purchases(engine)
     _keep_sites(engine)
-    return Resolution(engine.table("entities"), engine.table("pairs"), model)
+    return Resolution(engine.table("entities"), engine.table("pairs"), mentions, rarity, model)
 
 
 def _verdicts(engine: Engine, mentions: list[str]) -> list[tuple[int, int, bool]]:

@@ -1,0 +1,223 @@
+"""Who holds each chip, and where: the events of every serial number in order, and the state before and after each of them.
+
+Parties, entities and sites are numbers here (codes), so that millions of events are sorted and compared in little memory;
+0 stands for nobody, nowhere or not known.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import ibis
+from ibis.common.exceptions import TableNotFound
+
+from thresher.screening.engine import Engine
+
+NOBODY = 0
+"""The code of a holder or a site that is not known, or is no longer one."""
+HANDOVERS = ("sale", "transfer")
+"""Events in which a chip changes hands, or is brought elsewhere."""
+ORDER_IN_A_MOMENT = ("commission", "remove", "sale", "transfer", "install", "repair", "decommission", "destroy")
+"""The order of events that have the same time."""
+_CODES = 2**32
+"""Above the largest code; the number of an event times this, plus a code, sorts by event."""
+
+
+def end_of(day: date) -> ibis.Scalar:
+    """The moment a day ends: what happened before it happened on that day or earlier."""
+    return ibis.timestamp((day + timedelta(days=1)).isoformat())
+
+
+def keep_codes(engine: Engine) -> None:
+    """Keep ``party_codes(party, code, entity)``, the entity as the code of its id, and ``site_codes(site, code)``."""
+    identity, custody, declared = engine.table("identity"), engine.table("custody"), engine.table("declarations")
+    names = [
+        identity.select(party="party"),
+        identity.select(party="entity"),
+        custody.select(party="from_party"),
+        custody.select(party="to_party"),
+        declared.select(party="party"),
+    ]
+    if has_table(engine, "purchases_resolved"):
+        bought = engine.table("purchases_resolved")
+        names += [bought.select(party="entity"), bought.select(party="seller_entity")]
+    parties = engine.keep("_party_numbers", _numbered(ibis.union(*names), "party"))
+    entities = parties.select(entity_id="party", entity="code")
+    known = identity.group_by("party").agg(entity_id=identity.entity.min()).select(named="party", entity_id="entity_id")
+    joined = parties.left_join(known, parties.party == known.named)
+    joined = joined.select("party", "code", "entity_id").mutate(entity_id=ibis.coalesce(ibis._.entity_id, ibis._.party))
+    joined = joined.join(entities, "entity_id").select("party", "code", "entity")
+    engine.keep("party_codes", joined)
+    sites = ibis.union(custody.select("site"), declared.select("site"))
+    engine.keep("site_codes", _numbered(sites, "site"))
+
+
+def _numbered(table: ibis.Table, name: str) -> ibis.Table:
+    """The distinct values of the one column of a table, numbered from 1 in their order."""
+    values = table.filter(table[name].notnull()).distinct()
+    return values.mutate(code=(ibis.row_number().over(ibis.window(order_by=name)) + 1).cast("int64"))
+
+
+def has_table(engine: Engine, name: str) -> bool:
+    """Whether the engine has a table of this name: a step before may not have run."""
+    try:
+        engine.table(name)
+    except TableNotFound:
+        return False
+    return True
+
+
+def chip_types(engine: Engine) -> ibis.Table:
+    """``serial, chip, kind, types, manufactured_on``: one row a serial number of the table ``chips``.
+
+    ``chip`` is the catalog's id, ``kind`` the same or the label where the catalog does not know it; ``types`` says how many
+    different ones the table has under the number.
+    """
+    chips = with_kind(engine, engine.table("chips").filter(ibis._.serial.notnull()), "chip")
+    return chips.group_by("serial").agg(
+        chip=chips.model.min(),
+        kind=chips.kind.min(),
+        types=chips.kind.nunique(),
+        manufactured_on=chips.manufactured_on.min(),
+    )
+
+
+def with_kind(engine: Engine, table: ibis.Table, label: str) -> ibis.Table:
+    """A table with ``model``, the catalog's id for a column of labels, and ``kind``, the same or else the label."""
+    labels = engine.table("chip_labels")
+    labels = labels.group_by("label").agg(_model=labels.chip.min()).select(_label="label", _model="_model")
+    joined = table.left_join(labels, table[label] == labels._label)
+    return joined.mutate(model=joined._model, kind=ibis.coalesce(joined._model, joined[label])).drop("_label", "_model")
+
+
+def order_custody(engine: Engine, as_of: date) -> ibis.Table:
+    """The events up to a day, in order, each with the state before and after it; kept as ``custody_ordered``.
+
+    The same statement twice is one event. What an event leaves blank stays as it was; but a sale or transfer without a
+    receiver leaves the chip with nobody known, and one without a site, or a removal, leaves it nowhere known.
+
+    Returns
+    -------
+    ibis.Table
+        ``serial``, ``n`` (from 0 within the serial), ``last`` (no later event), ``row_id``, ``event``, ``at``, ``day``,
+        ``notified_on``; codes of entities: ``giver`` (stated, or null), ``taker`` (stated, or null), ``before`` (null: first
+        event of the serial) and ``after``; ``party`` (code of the party after it); ``site_before``, ``site_after`` and
+        ``site_stated`` (codes); ``event_before``, ``day_before``, ``destroyed`` and ``decommissioned`` (before it);
+        ``kind`` and ``chip`` as in `chip_types`, and ``manufactured_on``.
+    """
+    if not has_table(engine, "party_codes"):
+        keep_codes(engine)
+    statements = _statements(engine, as_of)
+    rank = ibis.cases(*((statements.event == event, at) for at, event in enumerate(ORDER_IN_A_MOMENT)), else_=len(ORDER_IN_A_MOMENT))
+    statements = statements.mutate(rank=rank.cast("int8"))
+    in_time = ibis.window(
+        group_by="serial", order_by=["at", "rank", "from_party", "to_party", "site", "row_id"]
+    )
+    numbered = statements.mutate(n=ibis.row_number().over(in_time).cast("int64"))
+    event, receiver = numbered.event, ibis.coalesce(numbered.to_party, numbered.from_party)
+    holder = ibis.cases(
+        (event == "destroy", NOBODY),
+        (event.isin(HANDOVERS), ibis.coalesce(numbered.to_party, NOBODY)),
+        else_=receiver,
+    )
+    site = ibis.cases(
+        (event == "destroy", NOBODY),
+        (event.isin((*HANDOVERS, "remove")), ibis.coalesce(numbered.site, NOBODY)),
+        else_=numbered.site,
+    )
+    numbered = numbered.mutate(
+        _holder=numbered.n * _CODES + holder.cast("int64"),
+        _site=numbered.n * _CODES + site.cast("int64"),
+    )
+    by_serial = {"group_by": "serial", "order_by": "n"}
+    until, earlier = ibis.window(rows=(None, 0), **by_serial), ibis.window(rows=(None, -1), **by_serial)
+    whole = ibis.window(**by_serial)
+
+    def was(kind: str) -> ibis.Column:
+        return ibis.coalesce((numbered.event == kind).cast("int8").max().over(earlier), 0) == 1
+
+    states = numbered.mutate(
+        _before=numbered._holder.max().over(earlier) % _CODES,
+        party=ibis.coalesce(numbered._holder.max().over(until) % _CODES, NOBODY),
+        site_before=ibis.coalesce(numbered._site.max().over(earlier) % _CODES, NOBODY),
+        site_after=ibis.coalesce(numbered._site.max().over(until) % _CODES, NOBODY),
+        event_before=numbered.event.lag().over(whole),
+        day_before=numbered["at"].lag().over(whole).date(),
+        last=numbered.n.lead().over(whole).isnull(),
+        destroyed=was("destroy"),
+        decommissioned=was("decommission"),
+        day=numbered["at"].date(),
+    )
+    for column, name in (("from_party", "giver"), ("to_party", "taker"), ("_before", "before"), ("party", "after")):
+        states = _entity_of_code(engine, states, column, name)
+    states = states.mutate(
+        # a holder that is nobody is not the same as no earlier event
+        before=ibis.ifelse(states.event_before.isnull(), ibis.null("int64"), ibis.coalesce(states.before, NOBODY)),
+        after=ibis.coalesce(states.after, NOBODY),
+        site_stated=states.site,
+    )
+    types = chip_types(engine).select(_serial="serial", chip="chip", kind="kind", manufactured_on="manufactured_on")
+    states = states.left_join(types, states.serial == types._serial)
+    return engine.keep(
+        "custody_ordered",
+        states.select(
+            *("serial", "n", "last", "row_id", "event", "at", "day", "notified_on", "giver", "taker", "before", "after"),
+            *("party", "site_before", "site_after", "site_stated", "event_before", "day_before", "destroyed"),
+            *("decommissioned", "chip", "kind", "manufactured_on"),
+        ),
+    )
+
+
+def _statements(engine: Engine, as_of: date) -> ibis.Table:
+    """The events up to a day with codes for parties and sites; the same statement twice is one, with its first notice."""
+    custody = engine.table("custody")
+    known = custody.serial.notnull() & custody.event.notnull() & (custody["at"] < end_of(as_of))
+    events = custody.filter(known).select(
+        "serial", "event", "at", "from_party", "to_party", "site", "row_id", "notified_on"
+    )
+    codes, sites = engine.table("party_codes"), engine.table("site_codes")
+    for column, coded, name in (("from_party", codes, "party"), ("to_party", codes, "party"), ("site", sites, "site")):
+        looked_up = coded.select(_name=name, _code="code")
+        joined = events.left_join(looked_up, events[column] == looked_up._name)
+        events = joined.mutate(**{column: joined._code}).drop("_name", "_code")
+    return events.group_by("serial", "event", "at", "from_party", "to_party", "site").agg(
+        row_id=events.row_id.min(), notified_on=events.notified_on.min()
+    )
+
+
+def _entity_of_code(engine: Engine, table: ibis.Table, column: str, name: str) -> ibis.Table:
+    """A table with the entity of a column of party codes; null where that is null or nobody."""
+    codes = engine.table("party_codes").select(_code="code", _entity="entity")
+    joined = table.left_join(codes, table[column] == codes._code)
+    return joined.mutate(**{name: joined._entity}).drop("_code", "_entity")
+
+
+def named(engine: Engine, table: ibis.Table, column: str, name: str, codes: str = "party_codes") -> ibis.Table:
+    """A table with the id that a column of codes stands for, null for nobody; ``codes`` is the table they are from."""
+    looked_up = engine.table(codes)
+    looked_up = looked_up.select(_code="code", _name=looked_up[codes.removesuffix("_codes")])
+    joined = table.left_join(looked_up, table[column] == looked_up._code)
+    return joined.mutate(**{name: joined._name}).drop("_code", "_name")
+
+
+def held_at(engine: Engine, as_of: date) -> ibis.Table:
+    """The chips in custody as of a day, by the latest event of each serial number; destroyed ones are left out.
+
+    Kept as ``held(serial, party, entity, site, chip, since, row_id)``: party and entity are null where the last event left
+    the chip with nobody known, site where it is not known, chip where the catalog does not know the type; ``since`` is the
+    time of that last event and ``row_id`` its row in ``custody``.
+    """
+    order_custody(engine, as_of)
+    return keep_held(engine)
+
+
+def keep_held(engine: Engine) -> ibis.Table:
+    """Keep ``held`` from the ordered events that are there; see `held_at`."""
+    ordered = engine.table("custody_ordered")
+    latest = ordered.filter(ordered["last"] & (ordered.event != "destroy"))
+    latest = named(engine, latest, "after", "entity")
+    latest = named(engine, latest.rename(party_code="party"), "party_code", "party")
+    latest = named(engine, latest, "site_after", "site", "site_codes")
+    return engine.keep(
+        "held", latest.select("serial", "party", "entity", "site", "chip", since=latest["at"], row_id="row_id")
+    )
