@@ -52,8 +52,10 @@ class Readings:
     together: bool | None
     shares: Mapping[str, float] = field(default_factory=dict)
     """Value over line of all the owner's chips together, by clause."""
+    placed_together: float = 0.0
+    """Value over line of its chips at known places together, in the clause where that is largest."""
     largest_place: float = 0.0
-    """Value over line of its largest place, in the clause where that is largest."""
+    """The same of its largest place alone."""
     places_just_under: tuple[str, ...] = ()
 
 
@@ -301,6 +303,7 @@ def read(
         "together": _by_cluster(regime, by_owner),
         "most": _by_cluster(regime, [*by_owner, *with_unseen]),
     }
+    placed = _by_cluster(regime, [ClusterRow(row.owner, row.chip, row.count) for row in by_place])
     largest, just_under = _places_by_size(regime, by_place, just_under_share)
     return {
         owner: Readings(
@@ -312,6 +315,7 @@ def read(
                 for clause in (decided["together"][owner].clauses if owner in decided["together"] else ())
                 if clause.value is not None
             },
+            placed_together=_share(placed[owner]) if owner in placed else 0.0,
             largest_place=largest.get(owner, 0.0),
             places_just_under=tuple(just_under.get(owner, ())),
         )
@@ -321,6 +325,11 @@ def read(
 
 def _by_cluster(regime: Regime, rows: list[ClusterRow]) -> dict[str, Decision]:
     return {decision.cluster: decision for decision in regime.classify(rows)}
+
+
+def _share(decision: Decision) -> float:
+    """The largest value over its line."""
+    return max((one.value / one.threshold for one in decision.clauses if one.value is not None), default=0.0)
 
 
 def _between(least: Decision | None, most: Decision | None, vague: bool) -> bool | None:
@@ -341,8 +350,7 @@ def _places_by_size(
     largest: dict[str, float] = {}
     just_under: dict[str, list[str]] = defaultdict(list)
     for decision in regime.classify(placed):
-        shares = [one.value / one.threshold for one in decision.clauses if one.value is not None]
-        share, owner = max(shares, default=0.0), owner_of[decision.cluster]
+        share, owner = _share(decision), owner_of[decision.cluster]
         largest[owner] = max(largest.get(owner, 0.0), share)
         if not decision.covered and share >= just_under_share:
             just_under[owner].append(decision.cluster.split(" | ")[0])

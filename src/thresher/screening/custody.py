@@ -12,6 +12,7 @@ import ibis
 from ibis.common.exceptions import TableNotFound
 
 from thresher.screening.engine import Engine
+from thresher.sources import load_quantities
 
 NOBODY = 0
 """The code of a holder or a site that is not known, or is no longer one."""
@@ -90,7 +91,7 @@ def with_kind(engine: Engine, table: ibis.Table, label: str) -> ibis.Table:
     return joined.mutate(model=joined._model, kind=ibis.coalesce(joined._model, joined[label])).drop("_label", "_model")
 
 
-def order_custody(engine: Engine, as_of: date) -> ibis.Table:
+def order_custody(engine: Engine, as_of: date, restated_days: int | None = None) -> ibis.Table:
     """The events up to a day, in order, each with the state before and after it; kept as ``custody_ordered``.
 
     The same statement twice is one event. What an event leaves blank stays as it was; but a sale or transfer without a
@@ -100,19 +101,23 @@ def order_custody(engine: Engine, as_of: date) -> ibis.Table:
     -------
     ibis.Table
         ``serial``, ``n`` (from 0 within the serial), ``last`` (no later event), ``row_id``, ``event``, ``at``, ``day``,
-        ``notified_on``; codes of entities: ``giver`` (stated, or null), ``taker`` (stated, or null), ``before`` (null: first
-        event of the serial) and ``after``; ``party`` (code of the party after it); ``site_before``, ``site_after`` and
-        ``site_stated`` (codes); ``event_before``, ``day_before``, ``destroyed`` and ``decommissioned`` (before it);
-        ``kind`` and ``chip`` as in `chip_types`, and ``manufactured_on``.
+        ``notified_on``; codes of entities: ``before`` (null: first event of the serial), ``after``, ``giver`` and whether
+        that one was ``stated``; ``party`` (code of the party after it); ``site_before``, ``site_after`` and ``site_stated``
+        (codes); ``event_before``, ``destroyed`` and ``decommissioned`` (before it); ``kind`` and ``chip`` as in
+        `chip_types`, and ``manufactured_on``. Where no giver is stated it is the holder before, but of a commissioning, which
+        has none; and where a handover is told again within ``restated_days`` (of ``account.yaml`` by default), the receiver
+        had the chip already, and is its own giver.
     """
+    if restated_days is None:
+        restated_days = int(load_quantities("thresher.screening", "account.yaml")["restated_days"].value)
     if not has_table(engine, "party_codes"):
         keep_codes(engine)
     statements = _statements(engine, as_of)
-    rank = ibis.cases(*((statements.event == event, at) for at, event in enumerate(ORDER_IN_A_MOMENT)), else_=len(ORDER_IN_A_MOMENT))
-    statements = statements.mutate(rank=rank.cast("int8"))
-    in_time = ibis.window(
-        group_by="serial", order_by=["at", "rank", "from_party", "to_party", "site", "row_id"]
+    rank = ibis.cases(
+        *((statements.event == event, at) for at, event in enumerate(ORDER_IN_A_MOMENT)), else_=len(ORDER_IN_A_MOMENT)
     )
+    statements = statements.mutate(rank=rank.cast("int8"))
+    in_time = ibis.window(group_by="serial", order_by=["at", "rank", "from_party", "to_party", "site", "row_id"])
     numbered = statements.mutate(n=ibis.row_number().over(in_time).cast("int64"))
     event, receiver = numbered.event, ibis.coalesce(numbered.to_party, numbered.from_party)
     holder = ibis.cases(
@@ -142,27 +147,52 @@ def order_custody(engine: Engine, as_of: date) -> ibis.Table:
         site_before=ibis.coalesce(numbered._site.max().over(earlier) % _CODES, NOBODY),
         site_after=ibis.coalesce(numbered._site.max().over(until) % _CODES, NOBODY),
         event_before=numbered.event.lag().over(whole),
-        day_before=numbered["at"].lag().over(whole).date(),
+        _day_before=numbered["at"].lag().over(whole).date(),
         last=numbered.n.lead().over(whole).isnull(),
         destroyed=was("destroy"),
         decommissioned=was("decommission"),
         day=numbered["at"].date(),
     )
-    for column, name in (("from_party", "giver"), ("to_party", "taker"), ("_before", "before"), ("party", "after")):
+    for column, name in (("from_party", "_giver"), ("_before", "before"), ("party", "after")):
         states = _entity_of_code(engine, states, column, name)
     states = states.mutate(
         # a holder that is nobody is not the same as no earlier event
         before=ibis.ifelse(states.event_before.isnull(), ibis.null("int64"), ibis.coalesce(states.before, NOBODY)),
         after=ibis.coalesce(states.after, NOBODY),
         site_stated=states.site,
+        stated=states._giver.notnull(),
+    )
+    told_again = (states.after == states.before) & (
+        states.day <= states._day_before + ibis.interval(days=restated_days)
+    )
+    had = ibis.ifelse(states.before > NOBODY, states.before, ibis.null("int64"))
+    states = states.mutate(
+        giver=ibis.cases(
+            ((states.before > NOBODY) & told_again, states.before),
+            (states.event == "commission", states._giver),
+            else_=ibis.coalesce(states._giver, had),
+        )
     )
     types = chip_types(engine).select(_serial="serial", chip="chip", kind="kind", manufactured_on="manufactured_on")
     states = states.left_join(types, states.serial == types._serial)
     return engine.keep(
         "custody_ordered",
         states.select(
-            *("serial", "n", "last", "row_id", "event", "at", "day", "notified_on", "giver", "taker", "before", "after"),
-            *("party", "site_before", "site_after", "site_stated", "event_before", "day_before", "destroyed"),
+            *(
+                "serial",
+                "n",
+                "last",
+                "row_id",
+                "event",
+                "at",
+                "day",
+                "notified_on",
+                "giver",
+                "stated",
+                "before",
+                "after",
+            ),
+            *("party", "site_before", "site_after", "site_stated", "event_before", "destroyed"),
             *("decommissioned", "chip", "kind", "manufactured_on"),
         ),
     )
@@ -204,8 +234,8 @@ def held_at(engine: Engine, as_of: date) -> ibis.Table:
     """The chips in custody as of a day, by the latest event of each serial number; destroyed ones are left out.
 
     Kept as ``held(serial, party, entity, site, chip, since, row_id)``: party and entity are null where the last event left
-    the chip with nobody known, site where it is not known, chip where the catalog does not know the type; ``since`` is the
-    time of that last event and ``row_id`` its row in ``custody``.
+    the chip with nobody known, site where it is not known, chip where the catalog does not know the type; ``since`` is when
+    it came to this holder at this site, and ``row_id`` its latest event in ``custody``.
     """
     order_custody(engine, as_of)
     return keep_held(engine)
@@ -213,11 +243,23 @@ def held_at(engine: Engine, as_of: date) -> ibis.Table:
 
 def keep_held(engine: Engine) -> ibis.Table:
     """Keep ``held`` from the ordered events that are there; see `held_at`."""
-    ordered = engine.table("custody_ordered")
-    latest = ordered.filter(ordered["last"] & (ordered.event != "destroy"))
+    latest = held_codes(engine)
     latest = named(engine, latest, "after", "entity")
     latest = named(engine, latest.rename(party_code="party"), "party_code", "party")
     latest = named(engine, latest, "site_after", "site", "site_codes")
-    return engine.keep(
-        "held", latest.select("serial", "party", "entity", "site", "chip", since=latest["at"], row_id="row_id")
-    )
+    return engine.keep("held", latest.select("serial", "party", "entity", "site", "chip", "since", "row_id"))
+
+
+def held_codes(engine: Engine) -> ibis.Table:
+    """The same with codes, and ``kind``, from the ordered events: columns ``after``, ``party`` and ``site_after``."""
+    events = engine.table("custody_ordered")
+    came = events.filter(moves_chip(events)).group_by("serial").agg(since=events["at"].max())
+    came = came.select(_serial="serial", since="since")
+    latest = events.filter(events["last"] & (events.event != "destroy"))
+    latest = latest.select("serial", "after", "party", "site_after", "chip", "kind", "row_id")
+    return latest.left_join(came, latest.serial == came._serial).drop("_serial")
+
+
+def moves_chip(events: ibis.Table) -> ibis.BooleanValue:
+    """Whether an ordered event is the first of its chip, or changes its holder or its site."""
+    return events.before.isnull() | (events.after != events.before) | (events.site_after != events.site_before)

@@ -19,17 +19,21 @@ def aggregate(engine: Engine, owners: Sequence[Owner], regime: Regime, as_of: da
     figures = figures_of(regime)
     rows: list[dict[str, Any]] = []
     for one in owners:
-        together, unseen = one.share_together, _unseen_share(one, figures)
-        only_together = one.readings.together is True and one.readings.as_it_reads is not True
-        places = len({held.place for held in one.holdings})
+        together, unseen = one.readings.placed_together, _unseen_share(one, figures)
+        places = len({held.place for held in one.holdings if held.place})
+        if one.readings.largest_place > 1.0 or together > 1.0 or one.share_together <= 1.0:
+            only_together = together > 1.0 >= one.readings.largest_place
+            # an owner that is over the line only with chips whose place nobody knows could not be looked at
+            rows.append(
+                _row(
+                    one,
+                    "covered_only_together",
+                    together if only_together else 0.0,
+                    f"{together:.2g} times the line over {places} places; the largest place holds "
+                    f"{one.readings.largest_place:.2g} times the line",
+                )
+            )
         rows += [
-            _row(
-                one,
-                "covered_only_together",
-                together if only_together else 0.0,
-                f"{together:.2g} times the line over {places} places; the largest place holds "
-                f"{one.readings.largest_place:.2g} times the line",
-            ),
             _row(
                 one,
                 "sites_under_the_line",

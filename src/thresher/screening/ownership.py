@@ -124,7 +124,7 @@ def _solve_circles(
         # nothing leaves a closed circle: a walk in it meets every member and never ends
         closed = (1 - step.sum(axis=2)).max(axis=1) < ROUNDING
         step[closed] = 0
-        visits = np.linalg.inv(np.eye(width) - step)
+        visits: Floats = np.linalg.inv(np.eye(width) - step)
         meets = visits / np.diagonal(visits, axis1=1, axis2=2)[:, None, :]
         visits[closed] = 0
         meets[closed] = 1
@@ -142,7 +142,13 @@ def _solve_circles(
 
 
 def shares_along_paths(
-    walk: Walk, companies: Integers, *, longest_chain: int, smallest_flow: float = 0.01, most_owners: int = 50, at_once: int = 10_000
+    walk: Walk,
+    companies: Integers,
+    *,
+    longest_chain: int,
+    smallest_flow: float = 0.01,
+    most_owners: int = 50,
+    at_once: int = 10_000,
 ) -> csr_array:
     """The cumulative share of every owner in some companies, along all paths.
 
@@ -279,7 +285,7 @@ def ultimate_control(
     asked = np.unique(owned)
     while len(asked):
         edges, at = _edges_of(into, asked)
-        company, leader = owned[edges], head[owner[edges]]
+        leader = head[owner[edges]]
         winner, won_by_statement = _winners(len(asked), at, leader, votes[edges], stated[edges], head[asked], majority)
         won = np.flatnonzero(winner >= 0)
         if not len(won):
@@ -414,6 +420,13 @@ def climb(above: Integers, weight: Floats) -> Floats:
         if np.array_equal(further, following):
             return np.asarray(total + weight[following])
         following = further
+
+
+def links_up(command: Control) -> tuple[Integers, Flags]:
+    """How many links of control lie between each entity and its head, and whether one of them is by statement."""
+    at_top = command.above == np.arange(len(command.above))
+    links = np.rint(climb(command.above, (~at_top).astype(float))).astype(np.int64)
+    return links, climb(command.above, (command.stated & ~at_top).astype(float)) > 0
 
 
 def chain_of(above: Integers, entities: Integers, *, longest_chain: int) -> tuple[Integers, Integers, Integers]:

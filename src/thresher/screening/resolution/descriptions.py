@@ -77,7 +77,7 @@ def _chips_each(words: str, chip: re.Match[str]) -> int:
         or re.search(
             r"\b(?:WITH|W|OF) (\d{1,4}) (?:NVIDIA |AMD |INTEL |HUAWEI |TESLA |ASCEND |GPUS? |INSTINCT )*$", before
         )
-        or re.search(r"\b(\d{1,4}) ?(?:GPUS?|CHIPS?|WAY|NPUS?|OAM|CARDS?)\b", words)
+        or re.search(r"\b(\d{1,4}) ?(?:GPUS?|CHIPS?|WAY|NPUS?|OAM|CARDS?)\b", f"{before} | {after}")
         or re.match(r"(?: (?:SXM\d?|PCI ?E|OAM|NVL|\d+ ?GB|GPU))* (?:X ?(\d{1,4})|(\d{1,4}) ?X)\b", after)
     )
     if stated:
