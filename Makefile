@@ -3,10 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: assess test lint bench docs validate lock clean
+.PHONY: assess screen test lint bench docs validate lock clean
 
 assess: $(VENV)/.run                     ## can a prohibited run hide below the draft agreement?
 	$(BIN)/thresher assess miri-2025
+
+screen: $(VENV)/.screen                  ## from sample records to leads and dossiers
+	rm -rf reports/records reports/evidence.store
+	$(BIN)/thresher sample-records reports/records --seed 1
+	$(BIN)/thresher import reports/records --store reports/evidence.store
+	$(BIN)/thresher screen reports/evidence.store --html reports/dossiers --json reports/leads.json
 
 validate: $(VENV)/.run                   ## prediction beside measurement
 	$(BIN)/thresher validate --all-rows
@@ -31,6 +37,10 @@ $(VENV)/.run: pyproject.toml requirements.lock
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Thresher needs Python 3.11 or later; set PYTHON=...')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable .
+	touch $@
+
+$(VENV)/.screen: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[screen]"
 	touch $@
 
 $(VENV)/.develop: $(VENV)/.run

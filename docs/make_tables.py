@@ -30,6 +30,8 @@ from thresher.countermeasures.parameters import quantities as detection_quantiti
 from thresher.countermeasures.programmes import countermeasures, load_programme, programmes, settings
 from thresher.countermeasures.texts import texts
 from thresher.evasion.published_tables import ThresholdRow, published_threshold_tables
+from thresher.records.schema import records_schema_markdown
+from thresher.screening.evidence import all_findings, weights
 from thresher.learning.posterior import family_table, load_posterior
 from thresher.learning.replica_model import COST_NAMES, REPLICA_NAMES
 from thresher.portfolios.scenarios import COLUMNS, scenario_rows, study_scenarios
@@ -642,7 +644,33 @@ def detection_leaks() -> str:
     return markdown(header, rows)
 
 
+def findings() -> str:
+    """Everything a screening can find."""
+    rows = [
+        (f"`{one.finding}`", one.step, text(one.title), text(one.unit), ", ".join(f"{edge:g}" for edge in one.edges), text(one.next_record))
+        for one in all_findings().values()
+    ]  # fmt: skip
+    return markdown(("finding", "step", "what", "strength in", "levels from", "what to ask for next"), rows)
+
+
+def evidence_weights() -> str:
+    """What each level of each finding adds to the log10 odds."""
+    rows = []
+    for name, one in all_findings().items():
+        levels = [weights()[name, level] for level in range(len(one.edges) + 1)]
+        rows.append((
+            f"`{name}`", *(f"{level.log10_likelihood_ratio:+.2f}" for level in levels),
+            percent(1.0 - levels[0].share_of_hiders), percent(1.0 - levels[0].share_of_others),
+            f"{sum(level.owners for level in levels):,}",
+        ))  # fmt: skip
+    header = ("finding", "not found", "level 1", "level 2", "level 3", "hiders that show it", "others", "owners behind it")
+    return markdown(header, rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
+    "records_schema": records_schema_markdown,
+    "findings": findings,
+    "evidence_weights": evidence_weights,
     "plan_fields": plan_table,
     "regime_schema": regime_schema,
     "regimes": regime_table,

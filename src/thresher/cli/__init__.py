@@ -11,8 +11,13 @@ from thresher.cli.assess import assess
 from thresher.cli.calibrate import calibrate
 from thresher.cli.catalog import catalog
 from thresher.cli.design import design
+from thresher.cli.evidence import control, corroborate
+from thresher.cli.export_records import export
+from thresher.cli.import_records import import_records
 from thresher.cli.programmes import programmes
 from thresher.cli.regimes import classify, regime
+from thresher.cli.resolve import resolve
+from thresher.cli.screen import screen
 from thresher.cli.shared import CONTEXT, Commands, examples
 from thresher.cli.simulate import simulate
 from thresher.cli.validate import validate
@@ -29,7 +34,7 @@ def main() -> None:
     """Could a prohibited AI training run be split into pieces too small for the rule to see?
 
     Thresher evaluates rules on compute: what they leave possible unseen, what that costs, whom they burden, and how far the
-    evidence reaches.
+    evidence reaches. It screens records for the owners that hold, across shells and sites, what a rule covers.
     """
     if sys.stdout is None:
         raise InputError("standard output", "one that is open")
@@ -39,5 +44,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (assess, design, programmes, simulate, classify, regime, catalog, calibrate, validate):
+for command in (
+    *(assess, design, programmes, simulate, classify, regime, catalog, calibrate, validate),
+    *(import_records, resolve, control, corroborate, screen, export),
+):
     main.add_command(command)

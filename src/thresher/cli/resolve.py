@@ -46,7 +46,7 @@ def resolve(
 ) -> None:
     """Find who is who in STORE: which parties, buyers, sellers and operators are one, and how surely."""
     if judge:
-        from thresher.api import judge as store_judgement
+        from thresher.screening.verbs import judge as store_judgement
 
         if not reviewer:
             raise InputError("--reviewer", "a name, with --judge")
@@ -54,7 +54,7 @@ def resolve(
         click.echo(f"stored: {judge[0]} and {judge[1]}: {judge[2]} ({reviewer})")
         return
     if explain:
-        from thresher.api import explain as explain_pair
+        from thresher.screening.verbs import explain as explain_pair
 
         pair = explain_pair(store, *explain, seed=seed, engine=engine)
         if emit(json_file, pair):
@@ -64,7 +64,7 @@ def resolve(
         print_table(("what", "bits"), [*rows, ("together", f"{pair.match_weight:+.2f}")], title=f"{pair.left} and {pair.right}")
         click.echo(f"probability that they are one: {pair.probability:.4g}")
         return
-    from thresher.api import resolve as run
+    from thresher.screening.verbs import resolve as run
 
     result = run(store, seed=seed, engine=engine)
     if not emit(json_file, result.as_json()):

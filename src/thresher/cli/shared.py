@@ -21,6 +21,10 @@ INTERRUPTED = 130
 """The exit status of a command that SIGINT ends, by the custom of shells."""
 WHOLE_BELOW = 1e7
 """Whole numbers below this are printed digit by digit."""
+EXTRA_OF = dict.fromkeys(
+    ("anyascii", "duckdb", "followthemoney", "ibis", "networkx", "pandas", "pyarrow", "rigour", "splink"), "screen"
+) | {"pyspark": "spark"}
+"""Which extra brings a module that a command may lack."""
 JSON_HELP = "Write the result as JSON to FILE; - for standard output, which then holds the JSON alone."
 
 
@@ -33,6 +37,12 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ThresherError as error:
             click.echo(f"thresher: {error}", err=True)
+            ctx.exit(2)
+        except ModuleNotFoundError as error:
+            extra = EXTRA_OF.get((error.name or "").split(".")[0])
+            if extra is None:
+                raise
+            click.echo(f"thresher: this command needs {error.name}: pip install 'thresher[{extra}]'", err=True)
             ctx.exit(2)
         except (KeyboardInterrupt, click.Abort):
             click.echo("thresher: interrupted", err=True)

@@ -282,6 +282,7 @@ def read(
     by_owner: list[ClusterRow] = []
     linked: list[ClusterRow] = []
     with_unseen: list[ClusterRow] = []
+    fullest: list[ClusterRow] = []
     vague: dict[str, bool] = {}
     for owner, (rows, unseen) in owners.items():
         vague[owner] = any(one.chip is None for one in rows)
@@ -294,20 +295,25 @@ def read(
                 by_place.append(ClusterRow(owner, kind, one.chips, place, owner, 0.0 if link is None else link))
             linked.append(ClusterRow(owner, kind, one.chips, place if one.place else "", owner, link))
             by_owner.append(ClusterRow(owner, kind, one.chips))
-        with_unseen += [
-            ClusterRow(owner, chip(name), round(number)) for name, number in unseen.items() if round(number) >= 1
-        ]
+        bought = [ClusterRow(owner, chip(name), round(number)) for name, number in unseen.items() if round(number) >= 1]
+        with_unseen += bought
+        fullest += _each_place_at_its_fullest(owner, rows, bought)
     decided = {
         "apart": _by_cluster(regime, by_place),
         "linked": _by_cluster(regime, [*linked, *with_unseen]),
         "together": _by_cluster(regime, by_owner),
         "most": _by_cluster(regime, [*by_owner, *with_unseen]),
     }
+    full = {
+        decision.cluster.split(" | ", 1)[1] for decision in regime.classify(fullest) if decision.covered is not False
+    }
     placed = _by_cluster(regime, [ClusterRow(row.owner, row.chip, row.count) for row in by_place])
     largest, just_under = _places_by_size(regime, by_place, just_under_share)
     return {
         owner: Readings(
-            as_it_reads=_between(decided["apart"].get(owner), decided["linked"].get(owner), vague[owner]),
+            as_it_reads=_between(
+                decided["apart"].get(owner), decided["linked"].get(owner), vague[owner] or owner in full
+            ),
             networked=_between(decided["linked"].get(owner), decided["linked"].get(owner), vague[owner]),
             together=_between(decided["together"].get(owner), decided["most"].get(owner), vague[owner]),
             shares={
@@ -321,6 +327,22 @@ def read(
         )
         for owner in owners
     }
+
+
+def _each_place_at_its_fullest(owner: str, rows: list[Holding], bought: list[ClusterRow]) -> list[ClusterRow]:
+    """Each place of an owner as a cluster of its own, with all the chips that could stand there: those of no known place."""
+    loose = [*bought, *(ClusterRow(owner, chip(one.chip), one.chips) for one in rows if one.chip and not one.place)]
+    if not loose:
+        return []
+    places = sorted({one.place for one in rows if one.place}) or ["nowhere known"]
+    return [
+        ClusterRow(f"{place} | {owner}", row.chip, row.count)
+        for place in places
+        for row in (
+            *loose,
+            *(ClusterRow(owner, chip(one.chip), one.chips) for one in rows if one.chip and one.place == place),
+        )
+    ]
 
 
 def _by_cluster(regime: Regime, rows: list[ClusterRow]) -> dict[str, Decision]:

@@ -20,7 +20,7 @@ HANDOVERS = ("sale", "transfer")
 """Events in which a chip changes hands, or is brought elsewhere."""
 ORDER_IN_A_MOMENT = ("commission", "remove", "sale", "transfer", "install", "repair", "decommission", "destroy")
 """The order of events that have the same time."""
-_CODES = 2**32
+CODES = 2**32
 """Above the largest code; the number of an event times this, plus a code, sorts by event."""
 
 
@@ -131,8 +131,8 @@ def order_custody(engine: Engine, as_of: date, restated_days: int | None = None)
         else_=numbered.site,
     )
     numbered = numbered.mutate(
-        _holder=numbered.n * _CODES + holder.cast("int64"),
-        _site=numbered.n * _CODES + site.cast("int64"),
+        _holder=numbered.n * CODES + holder.cast("int64"),
+        _site=numbered.n * CODES + site.cast("int64"),
     )
     by_serial = {"group_by": "serial", "order_by": "n"}
     until, earlier = ibis.window(rows=(None, 0), **by_serial), ibis.window(rows=(None, -1), **by_serial)
@@ -142,10 +142,10 @@ def order_custody(engine: Engine, as_of: date, restated_days: int | None = None)
         return ibis.coalesce((numbered.event == kind).cast("int8").max().over(earlier), 0) == 1
 
     states = numbered.mutate(
-        _before=numbered._holder.max().over(earlier) % _CODES,
-        party=ibis.coalesce(numbered._holder.max().over(until) % _CODES, NOBODY),
-        site_before=ibis.coalesce(numbered._site.max().over(earlier) % _CODES, NOBODY),
-        site_after=ibis.coalesce(numbered._site.max().over(until) % _CODES, NOBODY),
+        _before=numbered._holder.max().over(earlier) % CODES,
+        party=ibis.coalesce(numbered._holder.max().over(until) % CODES, NOBODY),
+        site_before=ibis.coalesce(numbered._site.max().over(earlier) % CODES, NOBODY),
+        site_after=ibis.coalesce(numbered._site.max().over(until) % CODES, NOBODY),
         event_before=numbered.event.lag().over(whole),
         _day_before=numbered["at"].lag().over(whole).date(),
         last=numbered.n.lead().over(whole).isnull(),

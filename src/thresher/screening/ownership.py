@@ -124,7 +124,7 @@ def _solve_circles(
         # nothing leaves a closed circle: a walk in it meets every member and never ends
         closed = (1 - step.sum(axis=2)).max(axis=1) < ROUNDING
         step[closed] = 0
-        visits: Floats = np.linalg.inv(np.eye(width) - step)
+        visits = np.linalg.inv(np.eye(width) - step).astype(float)
         meets = visits / np.diagonal(visits, axis1=1, axis2=2)[:, None, :]
         visits[closed] = 0
         meets[closed] = 1
