@@ -2,98 +2,84 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from thresher.cli.shared import cell, emit, examples, json_option, print_table, progress
+from thresher.cli.shared import as_of_options, cell, emit, engine_option, examples, json_option, print_table
 
 
 @click.command(
     epilog=examples(
-        "thresher account evidence.store --as-of 2026-06-30",
-        "thresher account evidence.store --as-of 2026-06-30 --by chip --period month --counting-error 0.001 --json -",
+        "thresher account records.store",
+        "thresher account records.store --as-of 2026-06-30 --by site --period month",
+        "thresher account records.store --by chip --counting-error 0.001 --json -",
     )
 )
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option(
-    "--as-of", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The day all is seen from; later records do not count."
-)
+@as_of_options
 @click.option(
     "--by",
     type=click.Choice(["party", "site", "chip"]),
     multiple=True,
-    help="Draw up balances by this; may be repeated.  [default: party and chip]",
+    help="Draw up the balances by this; may be repeated.  [default: party and chip]",
 )
-@click.option("--period", type=click.Choice(["month", "quarter"]), default="quarter", show_default=True)
-@click.option("--look-back-days", type=click.IntRange(min=1), default=365, show_default=True, help="Days before that day.")
-@click.option("--regime", default="miri-2025", show_default=True, help="The rule whose days of notice and registers are meant.")
+@click.option(
+    "--period", type=click.Choice(["month", "quarter"]), default="quarter", show_default=True, help="Of a balance."
+)
+@click.option(
+    "--regime", default="miri-2025", show_default=True, help="The rule whose days of notice and of registers are meant."
+)
 @click.option(
     "--counting-error",
     type=float,
+    metavar="SHARE",
     help="Relative error of a count, where no serial numbers are on record.  [default: 0.01]",
 )
-@click.option("--rows", "most_rows", type=click.IntRange(min=0), default=20, show_default=True, help="Balances printed.")
-@click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the samples that train the linkage.")
+@click.option("--most", type=click.IntRange(1), default=20, show_default=True, help="Rows to print.")
+@engine_option
 @json_option
-@click.pass_context
-def account(
-    ctx: click.Context,
-    store: Path,
-    as_of: datetime,
-    by: tuple[str, ...],
-    period: str,
-    look_back_days: int,
-    regime: str,
-    counting_error: float | None,
-    most_rows: int,
-    engine: str,
-    json_file: str | None,
-) -> None:
-    """Draw up the chip ledger of STORE: opening + received - shipped - destroyed, against declared and seen.
+def account(store: Path, by: tuple[str, ...], most: int, json_file: str | None, **choices: Any) -> None:
+    """Draw up the ledger of STORE: opening + received - shipped - destroyed = expected, against declared and seen.
 
     Status 1 where something is unaccounted for: chips that are missing or that nobody declares, serial numbers in two places,
-    events that cannot be, losses that add up. Not everybody has to declare; a finding is a reason to look, not a verdict.
+    events that cannot be, losses that add up. Not every holder has to declare: it is a reason to look, not a verdict.
     """
     from thresher.screening.account import account_store
 
-    progress("who is who, and the events of every chip in order")
-    answer = account_store(
-        store,
-        as_of.date(),
-        by=by or ("party", "chip"),
-        period=period,
-        look_back_days=look_back_days,
-        regime=regime,
-        counting_error=counting_error,
-        engine=engine,
-    )
-    if not emit(json_file, answer):
-        _print(answer, most_rows)
-    ctx.exit(0 if answer["accounted_for"] else 1)
+    result = account_store(store, by=by or ("party", "chip"), **choices)
+    outcomes = result.outcomes
+    if not emit(json_file, result.as_json()):
+        _print(outcomes, result.inputs["as_of"], most)
+    click.get_current_context().exit(0 if outcomes["accounted_for"] else 1)
 
 
-def _print(answer: dict[str, Any], most_rows: int) -> None:
+def _print(outcomes: Any, as_of: str, most: int) -> None:
     print_table(
-        ("finding", "looked at", "found at", "in all", "unit"),
+        ("finding", "looked at", "found at"),
         [
-            (one["title"], cell(one["looked_at"]), cell(one["found_at"]), cell(one["in_all"]), one["unit"])
+            (one["title"], f"{one['looked_at']:,}", f"{one['found_at']:,}")
             if one["looked_at"]
-            else (one["title"], "no", "unknown", "", "")
-            for one in answer["findings"]
+            else (one["title"], "", "unknown: no records to look in")
+            for one in outcomes["summary"].values()
         ],
-        title=f"As of {answer['as_of']}",
+        title=f"The ledger as of {as_of}",
     )
-    lines = answer["balances"]
-    if lines and most_rows:
-        click.echo()
+    lines = outcomes["open_balances"][:most]
+    if lines:
         print_table(
-            tuple(name.replace("_", " ") for name in lines[0]),
-            [tuple(cell(value) for value in line.values()) for line in lines[:most_rows]],
-            title=f"Balances that are open, the largest first ({min(len(lines), most_rows)} of {answer['open_balances']})",
+            [name.replace("_", " ") for name in lines[0]],
+            [tuple(cell(value) for value in line.values()) for line in lines],
+            title=f"Balances that are open: {len(lines):,} of {outcomes['balances_open']:,}, the largest first",
         )
-    click.echo()
-    for sentence in answer["sees"]:
-        click.echo(sentence)
+    strongest = [row for row in outcomes["findings"] if row["strength"] > 0.0][:most]
+    if strongest:
+        print_table(
+            ("entity", "finding", "strength", "what"),
+            [(row["entity"], row["finding"], f"{row['strength']:.3g}", row["detail"]) for row in strongest],
+            title="The strongest findings",
+        )
+    for name, one in outcomes["regimes"].items():
+        click.echo(f"{name}: {one['balances']:,} balances of {one['chips'] or 0:,.0f} chips. {one['sees']}")

@@ -61,7 +61,7 @@ def screen(
         if html_folder is not None:
             write_dossiers(html_folder, opened, found, leads)
         if ftm_file is not None:
-            write_text(ftm_file, "".join(leads_as_ftm(opened, found, leads)))
+            write_text(ftm_file, "".join(leads_as_ftm(opened, leads, found.as_of)))
         if csv_file is not None:
             write_text(csv_file, leads_as_csv(leads))
         result = as_result(str(store), found, top)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import ibis
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from thresher.errors import InputError
 from thresher.regime import load_regime
-from thresher.screening.custody import NOBODY, has_table, keep_codes, keep_held, named, order_custody
+from thresher.result import Result
+from thresher.screening.bulk_tests import keep_bulk_tests
+from thresher.screening.custody import NOBODY, has_table, held_at, is_ordered, named
 from thresher.screening.custody_checks import (
     IMPOSSIBLE,
     KINDS,
@@ -24,12 +26,12 @@ from thresher.screening.custody_checks import (
     handovers_in,
 )
 from thresher.screening.declaration_checks import keep_declarations, stale, undeclared
-from thresher.screening.engine import Engine, Findings
-from thresher.screening.ledger import BULK, balance_lines, balances, declared_counts, keep_ledger
-from thresher.screening.sequential import cumulative, independent_residuals, page_standard_deviations, page_statistic
+from thresher.screening.engine import Engine, Findings, open_engine
+from thresher.screening.evidence import all_findings
+from thresher.screening.ledger import BULK, ITEMS, balances, check_keys, declared_counts, keep_ledger
+from thresher.screening.resolution.resolve import resolve
 from thresher.sources import load_quantities
 
-Floats = NDArray[np.float64]
 UNDECLARED, UNACCOUNTED, STALE, DRIFT = (
     "chips_nobody_declared",
     "chips_unaccounted_for",
@@ -38,6 +40,10 @@ UNDECLARED, UNACCOUNTED, STALE, DRIFT = (
 )
 OPEN_BALANCE = (UNDECLARED, UNACCOUNTED, TWO_PLACES, IMPOSSIBLE, DRIFT)
 """The findings with which the chips do not add up; the others are of duties to give notice."""
+MOST_BALANCES = 1000
+"""Open balances that a result lists."""
+MISSED = 0.05
+"""The chance to miss a loss that counts as found; with the chance of a false alarm, the custom of nuclear safeguards."""
 
 
 class Duties(NamedTuple):
@@ -47,7 +53,7 @@ class Duties(NamedTuple):
     register_days: float
 
 
-def duties(regime: str = "miri-2025") -> Duties:
+def duties(regime: str | Path = "miri-2025") -> Duties:
     """The days that a regime states; where it states none, those of ``account.yaml``."""
     choice = load_quantities("thresher.screening", "account.yaml").values_only()
     notice, between = choice["notice_days"], choice["register_days"]
@@ -75,7 +81,7 @@ def choices(counting_error: float | None = None) -> dict[str, float]:
 
 
 def prepare(engine: Engine, as_of: date) -> None:
-    """Keep what the accounting works on: codes, the ordered events of custody, ``held`` and the parts of the ledger.
+    """Keep what the accounting works on, unless it is there: the ordered events of custody, ``held``, parts of the ledger.
 
     Where who is who was not resolved, each party is its own entity, and each label that is an id of the catalog is that chip.
     """
@@ -86,9 +92,8 @@ def prepare(engine: Engine, as_of: date) -> None:
     if not has_table(engine, "chip_labels"):
         names = list(chips())
         engine.keep("chip_labels", pa.table({"label": names, "chip": names, "chips_each": [1] * len(names)}))
-    keep_codes(engine)
-    order_custody(engine, as_of)
-    keep_held(engine)
+    if not is_ordered(engine, as_of):
+        held_at(engine, as_of)
     keep_ledger(engine, as_of, choices()["delivery_days"])
 
 
@@ -97,7 +102,7 @@ def account(
     as_of: date,
     look_back_days: int = 365,
     *,
-    regime: str = "miri-2025",
+    regime: str | Path = "miri-2025",
     counting_error: float | None = None,
 ) -> Findings:
     """Draw up the ledger and say what does not add up, by entity; see ``screening/data/findings.csv``.
@@ -145,11 +150,144 @@ def balance_of(
 ) -> ibis.Table:
     """The chip ledger as a material balance, one line a key and period; see `thresher.screening.ledger.balances`.
 
-    The ledger is drawn up anew unless `account` has done so for this day.
+    ``by`` is one or more of ``party``, ``site`` and ``chip``; ``period`` is ``month`` or ``quarter``.
     """
-    if not has_table(engine, "ledger_moves"):
-        prepare(engine, as_of)
+    prepare(engine, as_of)
     return balances(engine, as_of, by, period, choices(counting_error))
+
+
+def account_store(
+    store: str | Path,
+    *,
+    as_of: date | None = None,
+    look_back_days: int = 365,
+    by: Sequence[str] = ("party", "chip"),
+    period: str = "quarter",
+    regime: str | Path = "miri-2025",
+    counting_error: float | None = None,
+    seed: int = 1,
+    engine: str = "duckdb",
+) -> Result:
+    """Draw up the ledger of a store, and say where it does not close.
+
+    Parameters
+    ----------
+    store
+        A store made by `thresher.import_records`; it is only read.
+    as_of
+        The day the records are read as of; by default that of the latest record.
+    look_back_days, regime, counting_error
+        See `account`.
+    by, period
+        Of the balances: one or more of ``party``, ``site`` and ``chip``; ``month`` or ``quarter``.
+    seed
+        Of the samples that train the linkage.
+    engine
+        ``duckdb`` or ``spark``.
+
+    Returns
+    -------
+    Result
+        Of kind ``account``: ``accounted_for``; a ``summary`` of each finding; the ``findings``, the strongest first; the
+        ``open_balances`` of the last period (the largest, and how many there are in all) and the ``regimes`` of the balances
+        with what each can see.
+
+    Raises
+    ------
+    InputError
+        What is wrong with the store or a choice, and what would be right.
+    """
+    from thresher.screening.screen import latest_record  # noqa: PLC0415 - which runs this step
+
+    if look_back_days < 1:
+        raise InputError("look-back", "at least 1 day", look_back_days)
+    choice = choices(counting_error)
+    check_keys(by, period)
+    duties(regime)
+    with open_engine(Path(store), engine) as opened:
+        day = as_of or latest_record(opened)
+        resolve(opened, seed=seed)
+        found = account(opened, day, look_back_days, regime=regime, counting_error=counting_error)
+        findings = found.findings.to_pyarrow().to_pylist()
+        lines = opened.keep("account_lines", balances(opened, day, by, period, choice))
+        lines = lines.filter(lines.period == lines.period.max())
+        regimes = _regimes(lines, choice)
+        still_open = (
+            (lines.missing.fill_null(0.0) != 0.0)
+            | ((lines.unaccounted - lines.awaited) > lines.limit_of_error)
+            | (lines.unaccounted < -lines.limit_of_error)
+        )
+        size = ibis.greatest(lines.missing.abs().fill_null(0.0), lines.unaccounted.abs().fill_null(0.0))
+        lines = lines.filter(ibis.coalesce(still_open, False)).mutate(size=size)
+        number = lines.count().to_pyarrow().as_py()
+        largest = lines.order_by(ibis.desc("size"), *by).limit(MOST_BALANCES).drop("size").to_pyarrow().to_pylist()
+    titles = {one.finding: one for one in all_findings().values() if one.step == "account"}
+    findings.sort(key=lambda row: (-row["strength"] / titles[row["finding"]].edges[0], row["finding"], row["entity"]))
+    summary = {
+        name: {
+            "title": one.title,
+            "unit": one.unit,
+            "looked_at": sum(row["finding"] == name for row in findings),
+            "found_at": sum(row["finding"] == name and row["strength"] >= one.edges[0] for row in findings),
+        }
+        for name, one in titles.items()
+    }
+    return Result(
+        "account",
+        {
+            "store": str(store),
+            "as_of": day.isoformat(),
+            "look_back_days": look_back_days,
+            "by": list(by),
+            "period": period,
+            "regime": str(regime),
+            "counting_error": choice["counting_error"],
+        },
+        {
+            "accounted_for": not any(summary[name]["found_at"] for name in OPEN_BALANCE),
+            "summary": summary,
+            "regimes": regimes,
+            "balances_open": number,
+            "open_balances": [_as_text(line) for line in largest],
+            "findings": [row for row in findings if row["strength"] > 0.0],
+        },
+    )
+
+
+def _as_text(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line with its days as text."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in line.items()}
+
+
+def _regimes(lines: ibis.Table, choice: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """What the latest balances of each regime hold, and what they can see."""
+    sums = lines.group_by("regime").agg(
+        balances=lines.count(),
+        declared_balances=lines.declared.count(),
+        chips=lines.expected.sum(),
+        spread=(lines.limit_of_error**2).sum(),
+    )
+    found = {row["regime"]: row for row in sums.to_pyarrow().to_pylist()}
+    z_limit = -float(ndtri(choice["false_alarm"]))
+    answer = {}
+    for name in (ITEMS, BULK):
+        row = found.get(name)
+        if row is None:
+            continue
+        spread = math.sqrt(row.pop("spread") or 0.0) / z_limit
+        loss = 0.0 if name == ITEMS else z_limit * spread + spread * -float(ndtri(MISSED))
+        sees = (
+            "Each chip has a serial number: what is unaccounted for must be zero, and a single missing chip has a name."
+            if name == ITEMS
+            else f"Chips are only counted, with an error of {choice['counting_error']:.2%} a count: of all these balances "
+            f"together, a loss of {loss:,.0f} chips is found with {1 - MISSED:.0%} at {choice['false_alarm']:.0%} false alarms."
+        )
+        answer[name] = {key: value for key, value in row.items() if key != "regime"} | {
+            "standard_deviation": spread,
+            "loss_found": loss,
+            "sees": sees,
+        }
+    return answer
 
 
 Parts = tuple[list[ibis.Table], list[ibis.Table]]
@@ -273,7 +411,7 @@ def _missing(engine: Engine, as_of: date, choice: Mapping[str, float]) -> Parts:
     """Findings `UNACCOUNTED`, by serial number or by counts, and `DRIFT`, by counts alone."""
     items = _missing_items(engine)
     sums = items.group_by("entity").agg(missing=items.serial.nunique()).select(_entity="entity", missing="missing")
-    bulk, drift = _bulk_tests(engine, as_of, choice)
+    bulk, drift = keep_bulk_tests(engine, as_of, choice)
     beyond = bulk.select(_bulk_entity="entity", beyond="strength", told="detail")
     who = engine.table("_account_universe").select("entity").union(bulk.select("entity"), distinct=True)
     known = engine.table("_account_universe").select(_known="entity")
@@ -299,123 +437,3 @@ def _missing(engine: Engine, as_of: date, choice: Mapping[str, float]) -> Parts:
         rows = rows.join(codes, rows.buyer == codes._party).semi_join(bulk, "entity")
         cited += [_cited(rows, finding, "purchases") for finding in (UNACCOUNTED, DRIFT)]
     return parts, cited
-
-
-def _bulk_tests(engine: Engine, as_of: date, choice: Mapping[str, float]) -> tuple[ibis.Table, ibis.Table]:
-    """What counts alone can say, by entity (code): chips beyond the limit of error, and standard deviations of drift.
-
-    A series is an entity's balances of one type of chip, closed by the last count of each month.
-    """
-    lines = balance_lines(engine, as_of, ("party", "chip"), "month", choice)
-    closed = lines.filter((lines.regime == BULK) & lines.unaccounted.notnull() & (lines.declared_on >= lines.period))
-    columns = ("entity", "kind", "period", "unaccounted", "awaited", "declared", "squares", "limit")
-    order = [(name, "ascending") for name in columns[:3]]
-    table = closed.select(*columns).to_pyarrow().sort_by(order).combine_chunks()
-    series = series_of(table, int(choice["most_balances"]))
-    late = np.asarray(table["unaccounted"]) - np.asarray(table["awaited"])
-    beyond = np.where(late[series.end] > np.asarray(table["limit"])[series.end], late[series.end], 0.0)
-    bulk = _worst_first(
-        series.entity,
-        beyond,
-        series.kind,
-        ("By counts, ", " chips of ", " are received and not declared, beyond the limit of error."),
-        "By counts, nothing is missing beyond the limit of error.",
-        add=True,
-    )
-    drift = drift_of(series, late, np.asarray(table["declared"]), np.asarray(table["squares"]), choice)
-    looked = ~np.isnan(drift)
-    drifting = _worst_first(
-        series.entity[looked],
-        drift[looked],
-        series.kind.filter(pa.array(looked)),
-        ("Losses add up to ", " standard deviations in the balances of ", "."),
-        "No losses add up over the balances.",
-    )
-    return engine.keep("account_bulk", bulk), engine.keep("account_drift", drifting)
-
-
-class Series(NamedTuple):
-    """Balances by entity and type, in a table sorted by both and the period: one series of them a row.
-
-    ``rows`` are positions in the table, shape (series, balances), the latest of each series at most; -1 behind its end.
-    ``whole`` says which series begins with its first count.
-    """
-
-    entity: NDArray[np.int64]
-    kind: pa.Array
-    rows: NDArray[np.int64]
-    end: NDArray[np.int64]
-    whole: NDArray[np.bool_]
-
-
-def series_of(table: pa.Table, most: int) -> Series:
-    """The series of a table of closed balances sorted by entity, kind and period; of each the latest ``most``."""
-    entity = np.asarray(table["entity"], dtype=np.int64)
-    kind = table["kind"].combine_chunks().dictionary_encode()
-    kinds = np.asarray(kind.indices)
-    new = np.append(True, (np.diff(entity) != 0) | (np.diff(kinds) != 0)) if len(table) else np.zeros(0, np.bool_)
-    begin = np.flatnonzero(new)
-    end = np.append(begin[1:], len(table)) - 1 if len(table) else begin
-    length = np.minimum(end - begin + 1, most)
-    place = np.arange(length.max(initial=0))
-    rows = np.where(place < length[:, None], (end - length + 1)[:, None] + place, -1)
-    return Series(entity[begin], kind.dictionary.take(pa.array(kinds[begin])), rows, end, end - begin < most)
-
-
-def drift_of(
-    series: Series, unaccounted: Floats, declared: Floats, squares: Floats, choice: Mapping[str, float]
-) -> Floats:
-    """Standard deviations by which losses add up in each series: the larger of its sum and of Page's test; NaN for few.
-
-    Parameters
-    ----------
-    unaccounted, declared, squares
-        Of each row of the table behind the series: expected less declared since the records began, the closing count, and
-        the sum of squared flows so far.
-    choice
-        ``counting_error``, ``least_count_error_chips``, ``page_reference`` and ``least_balances``.
-    """
-    there = series.rows >= 0
-    total, count, flows = (np.where(there, values[series.rows], np.nan) for values in (unaccounted, declared, squares))
-    error, least = choice["counting_error"], choice["least_count_error_chips"]
-    # a series that begins with a count of what was there already has no balance before it
-    anchored = ~series.whole | (total[:, 0] <= 0.0) if total.size else np.zeros(len(series.entity), np.bool_)
-    total = np.where(anchored[:, None], total - total[:, :1], total)
-    counts = np.fmax(error * count, least)
-    muf = np.diff(total, axis=-1, prepend=0.0)
-    flow_sd = error * np.sqrt(np.maximum(np.diff(flows, axis=-1, prepend=0.0), 0.0))
-    flow_sd[:, :1] = np.where(anchored[:, None], 0.0, flow_sd[:, :1])
-    opening = np.where(anchored[:, None], counts[:, :1], least)
-    sums, spread = cumulative(muf, np.concatenate([opening, counts], axis=-1), flow_sd)
-    no_opening = np.where(anchored[:, None], np.nan, least)
-    residuals = independent_residuals(muf, np.concatenate([no_opening, counts], axis=-1), flow_sd)
-    balances = there.sum(axis=-1) - anchored
-    last = np.maximum(there.sum(axis=-1) - 1, 0)[:, None]
-    by_sum = np.take_along_axis(sums / spread, last, axis=-1)[:, 0] if total.size else np.zeros(0)
-    reference = choice["page_reference"]
-    highest = page_statistic(residuals, reference).max(axis=-1, initial=0.0)
-    by_page = page_standard_deviations(highest, reference, np.maximum(balances, 1))
-    return np.where(balances >= choice["least_balances"], np.maximum(np.maximum(by_sum, by_page), 0.0), np.nan)
-
-
-def _worst_first(
-    entity: NDArray[np.int64], strength: Floats, kind: pa.Array, words: Sequence[str], nothing: str, add: bool = False
-) -> pa.Table:
-    """One row an entity: the strongest of its types, or with ``add`` all of them, and the strongest in words."""
-    order = np.lexsort((strength, entity))
-    entity, strength, kind = entity[order], strength[order], kind.take(pa.array(order))
-    last = np.append(entity[1:] != entity[:-1], True) if len(entity) else np.zeros(0, np.bool_)
-    if add:
-        whole = np.cumsum(strength)[last]
-        total = np.diff(whole, prepend=0.0)
-    else:
-        total = strength[last]
-    figures = pa.array(np.round(strength[last], 1 if not add else 0)).cast(pa.string())
-    told = pc.binary_join_element_wise(words[0], figures, words[1], kind.filter(pa.array(last)), words[2], "")
-    return pa.table(
-        {
-            "entity": pa.array(entity[last], pa.int64()),
-            "strength": pa.array(total, pa.float64()),
-            "detail": pc.if_else(pa.array(strength[last] > 0.0), told, pa.scalar(nothing)),
-        }
-    )

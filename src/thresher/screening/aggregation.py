@@ -286,7 +286,9 @@ def read(
     vague: dict[str, bool] = {}
     for owner, (rows, unseen) in owners.items():
         vague[owner] = any(one.chip is None for one in rows)
-        for one in (one for one in rows if one.chip is not None):
+        for one in rows:
+            if one.chip is None:
+                continue
             kind = chip(one.chip)
             # an owner's chips at a place, apart from those that others keep there
             place = f"{one.place} | {owner}"

@@ -104,6 +104,15 @@ def _claims(register: Register, command: Control, majority: float) -> Flags:
     return np.asarray(claim & (command.head[register.owner] != command.head[register.owned]))
 
 
+def _sole_holders(register: Register, command: Control, majority: float) -> Flags:
+    """The ties of the one holder of a company whose share is not on file, where the others together have no majority."""
+    count = register.count
+    listed = np.bincount(register.owned, register.share, minlength=count)
+    several = np.bincount(register.owned, register.unsized, minlength=count) > 1
+    could = (listed < majority) & ~several & ~register.nominee & (command.head == np.arange(count))
+    return np.asarray(register.unsized & could[register.owned])
+
+
 def _owners(register: Register, command: Control, unknown: Floats, majority: float) -> pa.Table:
     count, claims = register.count, _claims(register, command, majority)
     rivals = np.unique(command.head[register.owner[claims]] * count + register.owned[claims]) % count
@@ -141,6 +150,7 @@ def _keep_evidence(
     head = command.head
     large = (stakes.share >= choice["beneficial_share"]) & (head[stakes.owner] != head[stakes.company])
     unsized = register.unsized & (head[register.owner] != head[register.owned])
+    sole = _sole_holders(register, command, choice["majority"])
     claims = _claims(register, command, choice["majority"])
     claims = np.flatnonzero(claims)
     # who has claims in many companies is a trustee by profession
@@ -152,6 +162,8 @@ def _keep_evidence(
         ("stake", head[register.owned[unsized]], head[register.owner[unsized]]),
         ("control", head[register.owner[claims]], claimed),
         ("control", head[claimed], claimed),
+        ("sole_holder", head[register.owner[sole]], register.owned[sole]),
+        ("sole_holder", head[register.owned[sole]], register.owned[sole]),
     )
     ties = pa.table(
         {

@@ -7,6 +7,7 @@ Parties, entities and sites are numbers here (codes), so that millions of events
 from __future__ import annotations
 
 from datetime import date, timedelta
+from weakref import WeakKeyDictionary
 
 import ibis
 from ibis.common.exceptions import TableNotFound
@@ -110,8 +111,7 @@ def order_custody(engine: Engine, as_of: date, restated_days: int | None = None)
     """
     if restated_days is None:
         restated_days = int(load_quantities("thresher.screening", "account.yaml")["restated_days"].value)
-    if not has_table(engine, "party_codes"):
-        keep_codes(engine)
+    keep_codes(engine)
     statements = _statements(engine, as_of)
     rank = ibis.cases(
         *((statements.event == event, at) for at, event in enumerate(ORDER_IN_A_MOMENT)), else_=len(ORDER_IN_A_MOMENT)
@@ -175,6 +175,7 @@ def order_custody(engine: Engine, as_of: date, restated_days: int | None = None)
     )
     types = chip_types(engine).select(_serial="serial", chip="chip", kind="kind", manufactured_on="manufactured_on")
     states = states.left_join(types, states.serial == types._serial)
+    _ORDERED[engine] = as_of
     return engine.keep(
         "custody_ordered",
         states.select(
@@ -196,6 +197,14 @@ def order_custody(engine: Engine, as_of: date, restated_days: int | None = None)
             *("decommissioned", "chip", "kind", "manufactured_on"),
         ),
     )
+
+
+def is_ordered(engine: Engine, as_of: date) -> bool:
+    """Whether the engine has the ordered events, and ``held``, of this day."""
+    return _ORDERED.get(engine) == as_of
+
+
+_ORDERED: WeakKeyDictionary[Engine, date] = WeakKeyDictionary()
 
 
 def _statements(engine: Engine, as_of: date) -> ibis.Table:

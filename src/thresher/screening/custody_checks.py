@@ -49,20 +49,22 @@ def claims_of_others(engine: Engine) -> ibis.Table:
     this one record of it, and ``given_once_more`` where it has not (a mistyped number, say); ``installed_elsewhere`` where the
     giver never had it, while it stood at a site from which nobody took it, and it is next installed at another one; and
     ``not_the_holder`` where the giver never had it otherwise. A handover that is told late, by one who has the chip on its
-    books, is left out. Of other acts it is ``used_by_two`` where the party took the chip before and never gave it away, and
-    ``never_received`` where not. Beside it ``custody_books(serial, n, entity, got, gave)`` is kept: who took and gave away
-    each of these serial numbers.
+    books, is left out. Of other acts it is ``used_by_two`` where the party took the chip before and never gave it away, at
+    another site than where it stands, and ``never_received`` where it did not have it. Beside it
+    ``custody_books(serial, n, entity, got, gave)`` is kept: who took and gave away each of these serial numbers.
     """
     events = engine.table("custody_ordered")
     had = events.before > NOBODY
-    handed = had & events.giver.notnull() & (events.giver != events.before)
-    used = had & (events.after > NOBODY) & (events.after != events.before) & ~events.stated
-    used = used & ~events.event.isin((*HANDOVERS, "commission", "destroy"))
+    handed = had & (events.giver != events.before) & (events.giver != events.after)
+    alone = ibis.coalesce(events.stated & (events.giver == events.after), False)
+    alone = alone | ~(events.stated | events.event.isin(HANDOVERS))
+    used = had & alone & (events.after > NOBODY) & (events.after != events.before)
+    used = used & ~events.event.isin(("commission", "destroy"))
     doubtful = events.mutate(handed=ibis.coalesce(handed, False), used=used)
     doubtful = doubtful.filter(doubtful.handed | doubtful.used)
     doubtful = engine.keep(
         "_custody_doubtful",
-        doubtful.select("serial", "n", "event", "giver", "before", "after", "site_before", "handed"),
+        doubtful.select("serial", "n", "event", "giver", "before", "after", "site_before", "site_stated", "handed"),
     )
     story = events.semi_join(doubtful, "serial")
     books = engine.keep("custody_books", _books(story))
@@ -83,13 +85,14 @@ def claims_of_others(engine: Engine) -> ibis.Table:
     joined = joined.left_join(later, [joined.serial == later._serial, joined.n == later._n]).drop("_serial", "_n")
     net, never_had = joined._got - joined._gave, (joined._got + joined._gave) == 0
     stood = (joined.site_before > NOBODY) & (joined.next_site > NOBODY) & (joined.next_site != joined.site_before)
+    apart = (joined.site_before > NOBODY) & (joined.site_stated > NOBODY) & (joined.site_stated != joined.site_before)
     claim = ibis.cases(
         (joined.handed & (net > 0), "told_late"),
         (joined.handed & never_had & ibis.coalesce(stood, False), "installed_elsewhere"),
         (joined.handed & never_had, "not_the_holder"),
         (joined.handed & (joined._records > 1), "given_twice"),
         (joined.handed, "given_once_more"),
-        ((net > 0) & joined.event.isin(("install", "repair")), "used_by_two"),
+        ((net > 0) & joined.event.isin(("install", "repair")) & ibis.coalesce(apart, False), "used_by_two"),
         (net <= 0, "never_received"),
         else_="told_late",
     )
@@ -160,7 +163,7 @@ def flag_custody(engine: Engine, gap_weight: float) -> ibis.Table:
         "not_the_holder": claim == "not_the_holder",
         "never_received": (claim == "never_received") & ~moved_in,
         "never_installed": (event == "remove") & (events.site_before == NOBODY) & (events.event_before != "remove"),
-        "not_removed": moved_in & ~other & ~events.destroyed,
+        "not_removed": moved_in & ~other,
     }
     what = {kind: ibis.coalesce(condition, False) for kind, condition in what.items()}
     flagged = events.mutate(**what).filter(ibis.or_(*(ibis._[kind] for kind in what)))

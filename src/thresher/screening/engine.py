@@ -126,6 +126,7 @@ def _duckdb_engine(folder: Path | None = None) -> Engine:
 
     database = ":memory:" if folder is None else str(folder / "work.duckdb")
     backend = ibis.duckdb.connect(database, memory_limit=MEMORY_LIMIT, preserve_insertion_order=False)
+    backend.con.execute("SET enable_progress_bar = false")
     return Engine(backend, "duckdb")
 
 

@@ -19,15 +19,16 @@ from thresher.screening.engine import Engine
 from thresher.screening.resolution.names import address_key, name_keys, phone_key
 from thresher.screening.statements import to_entities
 
-TIES = ("stake", "control")
+TIES = ("stake", "control", "sole_holder")
 """Kinds that are themselves recorded ties of ownership or control."""
 
 
 @cache
 def shared_kinds() -> pa.Table:
-    """What two parties may share: ``kind, together, apart, table, words``, from ``shared_kinds.csv``."""
+    """What two parties may share: ``kind, together, apart, by_provider, table, words``, from ``shared_kinds.csv``."""
     rows = list(csv.DictReader(io.StringIO(_data("shared_kinds.csv"))))
     texts = {name: pa.array([row[name] for row in rows], pa.string()) for name in ("kind", "table", "words")}
+    texts["by_provider"] = pa.array([row["by_provider"] == "yes" for row in rows])
     return pa.table(texts | {name: pa.array([float(row[name]) for row in rows]) for name in ("together", "apart")})
 
 
@@ -130,12 +131,12 @@ def joint_evidence(
 ) -> ibis.Table:
     """What pairs of entities of different owners share, with its weight.
 
-    The weight is the natural logarithm of the likelihood ratio ``P(shared | common control) / P(shared | unrelated)``. Two
-    unrelated parties share a value that ``f`` parties of the register have with probability
-    ``apart * (f - 1) * (1 + ((f - 1) / provider_size)^2)``: in proportion to how many have it, and faster once there are so
-    many that a service provider's clients are the better explanation (after the term frequencies of Fellegi & Sunter, "A
-    theory for record linkage", JASA 64 (1969) 1183-1210). It is never below 0: to share what many share is no evidence of
-    being apart.
+    The weight is the natural logarithm of the likelihood ratio ``P(shared | common control) / P(shared | unrelated)``, and
+    never below 0: to share what many share is no evidence of being apart. Two unrelated parties share a value that ``n``
+    parties of the register have with probability ``apart * (n - 1) * (1 + (m / provider_size)^2)``. It is in proportion to how
+    many have it (the term frequencies of Fellegi & Sunter, "A theory for record linkage", JASA 64 (1969) 1183-1210), and
+    grows faster once ``m`` others share with the pair any one of the things that a service provider gives its clients
+    (telephone, address, officers): those come together, and are one piece of evidence of one provider.
 
     Parameters
     ----------
@@ -167,9 +168,12 @@ def joint_evidence(
             left.left < right.right,
             left.left_owner != right.right_owner,
         ],
-    ).inner_join(kinds.select("kind", "together", "apart"), "kind")
+    ).inner_join(kinds.select("kind", "together", "apart", "by_provider"), "kind")
     others = ibis.greatest(pairs.holders - 1, 1).cast("float64")
-    unrelated = pairs.apart * others * (1 + (others / choice["provider_size"]) ** 2)
+    pairs = pairs.mutate(others=others, clients=pairs.by_provider.ifelse(others, 0.0))
+    most = pairs.clients.max().over(ibis.window(group_by=["left", "right"]))
+    pairs = pairs.mutate(clients=pairs.by_provider.ifelse(most, 0.0))
+    unrelated = pairs.apart * pairs.others * (1 + (pairs.clients / choice["provider_size"]) ** 2)
     pairs = pairs.mutate(weight=(pairs.together / unrelated).ln())
     best = ibis.window(group_by=["left", "right", "kind"], order_by=[pairs.weight.desc(), pairs.value])
     pairs = pairs.mutate(rank=ibis.row_number().over(best))

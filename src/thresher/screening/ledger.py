@@ -229,6 +229,14 @@ def _with_regime(engine: Engine, table: ibis.Table) -> ibis.Table:
     return joined.mutate(regime=ibis.ifelse(known, ITEMS, BULK)).drop("_entity", "_any")
 
 
+def check_keys(by: Sequence[str], period: str) -> None:
+    """Refuse keys of a balance, or a period, that there are not."""
+    if not by or set(by) - set(KEYS) or len(set(by)) < len(by):
+        raise InputError("by", f"one or more of {', '.join(KEYS)}", list(by))
+    if period not in PERIODS:
+        raise InputError("period", f"one of {', '.join(PERIODS)}", period)
+
+
 def balances(engine: Engine, as_of: date, by: Sequence[str], period: str, choice: Mapping[str, float]) -> ibis.Table:
     """The balance of every key and period, from the parts of the ledger that are kept (`keep_ledger`).
 
@@ -249,7 +257,7 @@ def balances(engine: Engine, as_of: date, by: Sequence[str], period: str, choice
         each serial number; null for bulk) and ``missing``, expected - seen; ``declared`` (the sum of the latest counts; null
         where there is none, or one without a number) and the day of the latest, ``declared_on``; ``moved_since`` then,
         ``unaccounted``, expected - moved_since - declared; ``awaited``, chips bought that may not have come by then; and
-        ``limit``, the limit of error of ``unaccounted``.
+        ``limit_of_error``, that of ``unaccounted``.
 
         A balance has a line for each period in which something happened, and for the last. Before the first count of a bulk
         balance an unknown number of chips was there: as many as that count shows beyond what was bought, at least 0.
@@ -266,10 +274,7 @@ def balance_lines(
     engine: Engine, as_of: date, by: Sequence[str], period: str, choice: Mapping[str, float]
 ) -> ibis.Table:
     """`balances` with codes in place of ids, and ``squares``, the sum of squared bulk flows up to the latest count."""
-    if not by or set(by) - set(KEYS) or len(set(by)) < len(by):
-        raise InputError("by", f"one or more of {', '.join(KEYS)}", list(by))
-    if period not in PERIODS:
-        raise InputError("period", f"one of {', '.join(PERIODS)}", period)
+    check_keys(by, period)
     columns = [*(KEYS[one] for one in by), "regime"]
     entries = _entries(engine, by, as_of)
     until = ibis.window(group_by=columns, order_by="day", rows=(None, 0))
@@ -346,7 +351,7 @@ def _result(lines: ibis.Table, choice: Mapping[str, float]) -> ibis.Table:
         unaccounted=expected - moved_since - declared,
         awaited=lines._awaited,
         squares=lines._squares,
-        limit=ibis.ifelse(items, 0.0, z_limit * variance.sqrt()),
+        limit_of_error=ibis.ifelse(items, 0.0, z_limit * variance.sqrt()),
     )
 
 
@@ -363,5 +368,5 @@ def _named(engine: Engine, lines: ibis.Table, by: Sequence[str]) -> ibis.Table:
         "regime",
         "period",
         *("opening", "received", "shipped", "destroyed", "expected", "seen", "missing"),
-        *("declared", "declared_on", "moved_since", "unaccounted", "awaited", "limit"),
+        *("declared", "declared_on", "moved_since", "unaccounted", "awaited", "limit_of_error"),
     )

@@ -61,7 +61,8 @@ def latest_record(engine: Engine) -> date:
     found = [day for day in (one.to_pyarrow().as_py() for one in days) if day is not None]
     if not found:
         raise InputError("the store", "records with a date (custody, purchases, declarations, power or pings)")
-    return max(found)
+    latest: date = max(found)
+    return latest
 
 
 def screen_engine(

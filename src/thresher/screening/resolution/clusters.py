@@ -182,7 +182,8 @@ def _labels(left: Integers, right: Integers, count: int) -> Integers:
     number = connected_components(graph, directed=False)[1].astype(np.int64)
     least = np.full(int(number.max(initial=-1)) + 1, count)
     np.minimum.at(least, number, np.arange(count))
-    return least[number]
+    label: Integers = least[number]
+    return label
 
 
 def _without_conflicts(left: Integers, right: Integers, weight: Floats, apart: Sequence[tuple[int, int]]) -> list[int]:

@@ -108,7 +108,7 @@ def settings(trained: tuple[Level, ...], probability_two_random_records_match: f
     by_comparison: dict[str, list[Level]] = {}
     for one in trained:
         by_comparison.setdefault(one.comparison, []).append(one)
-    comparisons = [
+    comparisons: list[Any] = [
         CustomComparison(
             output_column_name=name,
             comparison_levels=[levels.NullLevel(name), *map(_level, ranked)],
@@ -154,6 +154,7 @@ def train(mentions: pa.Table, frequencies: Mapping[str, pa.Table], *, seed: int)
     if len(mentions) < choice["train_on_at_least"]:
         return Model(start, prior, False)
     api = DuckDBAPI(":memory:")
+    api._con.execute("SET enable_progress_bar = false")
     api._con.execute("SET threads = 1")  # sums in one order: the same model every time
     sample = _sample(mentions, int(choice["train_on_at_most"]), seed)
     linker = linker_of(api, api.register(sample), settings(start, prior), frequencies)
@@ -211,7 +212,7 @@ def _api(engine: Engine) -> Any:
         return DuckDBAPI(engine.backend.con)
     from splink.backends.spark import SparkAPI  # noqa: PLC0415
 
-    return SparkAPI(
+    return SparkAPI(  # type: ignore[no-untyped-call]
         spark_session=engine.backend._session, break_lineage_method="persist", register_udfs_automatically=False
     )
 
