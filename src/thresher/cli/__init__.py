@@ -17,6 +17,7 @@ from thresher.cli.import_records import import_records
 from thresher.cli.programmes import programmes
 from thresher.cli.regimes import classify, regime
 from thresher.cli.resolve import resolve
+from thresher.cli.sample_records import sample_records
 from thresher.cli.screen import screen
 from thresher.cli.shared import CONTEXT, Commands, examples
 from thresher.cli.simulate import simulate
@@ -46,6 +47,6 @@ def main() -> None:
 
 for command in (
     *(assess, design, programmes, simulate, classify, regime, catalog, calibrate, validate),
-    *(import_records, resolve, control, corroborate, screen, export),
+    *(sample_records, import_records, resolve, control, corroborate, screen, export),
 ):
     main.add_command(command)

@@ -9,6 +9,9 @@ import click
 
 from thresher.cli.shared import as_of_options, cell, emit, engine_option, examples, json_option, print_table
 
+NOT_PRINTED = ("period", "opening", "seen", "moved_since", "awaited")
+"""Columns of a balance that only the JSON has; the balances printed are those of the last period."""
+
 
 @click.command(
     epilog=examples(
@@ -69,9 +72,10 @@ def _print(outcomes: Any, as_of: str, most: int) -> None:
     )
     lines = outcomes["open_balances"][:most]
     if lines:
+        columns = [name for name in lines[0] if name not in NOT_PRINTED]
         print_table(
-            [name.replace("_", " ") for name in lines[0]],
-            [tuple(cell(value) for value in line.values()) for line in lines],
+            [name.replace("_", " ") for name in columns],
+            [[cell(line[name]) for name in columns] for line in lines],
             title=f"Balances that are open: {len(lines):,} of {outcomes['balances_open']:,}, the largest first",
         )
     strongest = [row for row in outcomes["findings"] if row["strength"] > 0.0][:most]

@@ -107,6 +107,14 @@ def records_schema_markdown() -> str:
             for one in columns
         ]
         parts.append(
-            "\n".join([f"### `{name}`", "", "| column | type | needed | what it holds | example |", "|---|---|---|---|---|", *rows])
+            "\n".join(
+                [
+                    f"### `{name}`",
+                    "",
+                    "| column | type | needed | what it holds | example |",
+                    "|---|---|---|---|---|",
+                    *rows,
+                ]
+            )
         )
     return "\n\n".join(parts) + "\n"

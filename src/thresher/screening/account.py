@@ -279,8 +279,9 @@ def _regimes(lines: ibis.Table, choice: Mapping[str, float]) -> dict[str, dict[s
         sees = (
             "Each chip has a serial number: what is unaccounted for must be zero, and a single missing chip has a name."
             if name == ITEMS
-            else f"Chips are only counted, with an error of {choice['counting_error']:.2%} a count: of all these balances "
-            f"together, a loss of {loss:,.0f} chips is found with {1 - MISSED:.0%} at {choice['false_alarm']:.0%} false alarms."
+            else f"Chips are only counted, with an error of {choice['counting_error']:.2%} a count. "
+            f"{row['declared_balances']:,} of these balances have a count, and of them together a loss of {loss:,.0f} chips is "
+            f"found with {1 - MISSED:.0%} at {choice['false_alarm']:.0%} false alarms; of the others nothing can be said."
         )
         answer[name] = {key: value for key, value in row.items() if key != "regime"} | {
             "standard_deviation": spread,

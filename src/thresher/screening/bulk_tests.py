@@ -25,8 +25,8 @@ def keep_bulk_tests(engine: Engine, as_of: date, choice: Mapping[str, float]) ->
     Both have ``entity, strength, detail``. A series is an entity's balances of one type of chip, closed by the last count of
     each month; purchases that may not have come by then are left out of what is missing.
     """
-    lines = balance_lines(engine, as_of, ("party", "chip"), "month", choice)
-    closed = lines.filter((lines.regime == BULK) & lines.unaccounted.notnull() & (lines.declared_on >= lines.period))
+    lines = balance_lines(engine, as_of, ("party", "chip"), "month", choice, (BULK,))
+    closed = lines.filter(lines.unaccounted.notnull() & (lines.declared_on >= lines.period))
     columns = ("entity", "kind", "period", "unaccounted", "awaited", "declared", "squares", "limit_of_error")
     order = [(name, "ascending") for name in columns[:3]]
     table = closed.select(*columns).to_pyarrow().sort_by(order).combine_chunks()

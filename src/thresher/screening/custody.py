@@ -112,13 +112,7 @@ def order_custody(engine: Engine, as_of: date, restated_days: int | None = None)
     if restated_days is None:
         restated_days = int(load_quantities("thresher.screening", "account.yaml")["restated_days"].value)
     keep_codes(engine)
-    statements = _statements(engine, as_of)
-    rank = ibis.cases(
-        *((statements.event == event, at) for at, event in enumerate(ORDER_IN_A_MOMENT)), else_=len(ORDER_IN_A_MOMENT)
-    )
-    statements = statements.mutate(rank=rank.cast("int8"))
-    in_time = ibis.window(group_by="serial", order_by=["at", "rank", "from_party", "to_party", "site", "row_id"])
-    numbered = statements.mutate(n=ibis.row_number().over(in_time).cast("int64"))
+    numbered = _statements(engine, as_of)
     event, receiver = numbered.event, ibis.coalesce(numbered.to_party, numbered.from_party)
     holder = ibis.cases(
         (event == "destroy", NOBODY),
@@ -208,7 +202,7 @@ _ORDERED: WeakKeyDictionary[Engine, date] = WeakKeyDictionary()
 
 
 def _statements(engine: Engine, as_of: date) -> ibis.Table:
-    """The events up to a day with codes for parties and sites; the same statement twice is one, with its first notice."""
+    """The events up to a day in order, numbered ``n``, with codes for parties and sites; the same statement twice is one."""
     custody = engine.table("custody")
     known = custody.serial.notnull() & custody.event.notnull() & (custody["at"] < end_of(as_of))
     events = custody.filter(known).select(
@@ -219,9 +213,20 @@ def _statements(engine: Engine, as_of: date) -> ibis.Table:
         looked_up = coded.select(_name=name, _code="code")
         joined = events.left_join(looked_up, events[column] == looked_up._name)
         events = joined.mutate(**{column: joined._code}).drop("_name", "_code")
-    return events.group_by("serial", "event", "at", "from_party", "to_party", "site").agg(
-        row_id=events.row_id.min(), notified_on=events.notified_on.min()
+    rank = ibis.cases(
+        *((events.event == event, at) for at, event in enumerate(ORDER_IN_A_MOMENT)), else_=len(ORDER_IN_A_MOMENT)
     )
+    events = events.mutate(rank=rank.cast("int8"))
+    said = ("at", "event", "from_party", "to_party", "site")
+    in_time = ibis.window(
+        group_by="serial", order_by=["at", "rank", "from_party", "to_party", "site", "notified_on", "row_id"]
+    )
+    numbered = events.mutate(
+        n=ibis.row_number().over(in_time).cast("int64"),
+        again=ibis.and_(*(events[name].lag().over(in_time).identical_to(events[name]) for name in said)),
+    )
+    # the first event has no earlier one that it could repeat, though all it leaves blank be the same
+    return numbered.filter((numbered.n == 0) | ~numbered.again)
 
 
 def _entity_of_code(engine: Engine, table: ibis.Table, column: str, name: str) -> ibis.Table:

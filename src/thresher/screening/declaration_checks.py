@@ -19,13 +19,13 @@ def keep_declarations(engine: Engine, as_of: date, register_days: float) -> bool
     """Keep ``declared_cells`` and ``declared_last``, from the ordered custody; False where nobody ever declared anything.
 
     ``declared_cells(entity, site, kind, held, due, declared, unknown)``: of each type at each site the chips an entity holds,
-    those of them that should be declared by now, and the latest counts added up over its parties; ``unknown`` where one of
-    them has no number. ``declared_last(entity, site, last)``: the day of the latest declaration; one without a site is for
-    all sites. ``declared_counts`` are the lines behind them (`thresher.screening.ledger.declared_counts`).
+    those of them that should be declared by now, and the latest count; ``unknown`` where that has no number.
+    ``declared_last(entity, site, last)``: the day of the latest declaration; one without a site is for all sites.
+    ``declared_counts`` are the lines behind them (`thresher.screening.ledger.declared_counts`).
     """
     counts = engine.keep("declared_counts", declared_counts(engine, as_of))
     last = engine.keep("declared_last", counts.group_by("entity", "site").agg(last=counts.day.max()))
-    latest = ibis.row_number().over(ibis.window(group_by=["code", "site", "kind"], order_by=ibis.desc("day")))
+    latest = ibis.row_number().over(ibis.window(group_by=["entity", "site", "kind"], order_by=ibis.desc("day")))
     now = counts.mutate(place=latest).filter(ibis._.place == 0)
     declared = now.group_by("entity", "site", "kind").agg(
         declared=ibis._.chips.sum().fill_null(0), unknown=ibis._.chips.isnull().cast("int64").max()

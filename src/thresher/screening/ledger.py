@@ -21,8 +21,11 @@ KEYS = {"party": "entity", "site": "site", "chip": "kind"}
 """By what a balance can be drawn up, and the column of the ledger that holds it."""
 PERIODS = {"month": "M", "quarter": "Q"}
 ITEMS, BULK = "items", "bulk"
-AMOUNTS = ("received", "shipped", "destroyed", "seen", "declared", "not_counted", "awaited", "squares")
-"""What an entry of the ledger changes, in chips; ``not_counted`` counts declarations without a number, and ``squares`` is the
+AMOUNTS = (
+    *("received", "shipped", "destroyed", "seen", "declared", "awaited"),
+    *("not_counted", "not_measured", "squares"),
+)
+"""What an entry of the ledger changes, in chips; then the declarations and the purchases without a number, by count, and the
 sum of the squares of bulk receipts and shipments."""
 
 
@@ -57,10 +60,11 @@ def keep_ledger(engine: Engine, as_of: date, delivery_days: float) -> None:
 
 
 def declared_counts(engine: Engine, as_of: date) -> ibis.Table:
-    """The declarations up to a day: ``entity, site`` (codes), ``kind, day, chips, row_id``; one row a party, site, type, day.
+    """The declarations up to a day: ``entity, site`` (codes), ``kind, day, chips, row_id``; one row an entity, site, type, day.
 
-    The same line twice is one line (the larger, if they differ); lines with different words for one type add up. ``chips`` is
-    null where a line gives no number.
+    The same line twice is one line (the larger, if they differ); lines with different words for one type add up, and so do
+    those of several parties of an entity on one day. Its next day replaces it, whichever of its parties declares: entries of a
+    register that are one company do not declare twice. ``chips`` is null where a line gives no number.
     """
     declared = engine.table("declarations")
     declared = with_kind(engine, declared.filter(declared.declared_on <= as_of), "chip")
@@ -72,7 +76,7 @@ def declared_counts(engine: Engine, as_of: date) -> ibis.Table:
     lines = declared.group_by("code", "entity", "site", "kind", "chip", day=declared.declared_on).agg(
         chips=declared["count"].max(), unknown=declared["count"].isnull().any(), row_id=declared.row_id.min()
     )
-    return lines.group_by("code", "entity", "site", "kind", "day").agg(
+    return lines.group_by("entity", "site", "kind", "day").agg(
         chips=ibis.ifelse(lines.unknown.any(), ibis.null("int64"), lines.chips.sum().cast("int64")),
         row_id=lines.row_id.min(),
     )
@@ -81,7 +85,7 @@ def declared_counts(engine: Engine, as_of: date) -> ibis.Table:
 def _changes_of_counts(engine: Engine, as_of: date) -> ibis.Table:
     """How each declaration changes what is declared: ``entity, site, kind, day, declared, not_counted``."""
     counts = declared_counts(engine, as_of)
-    earlier = ibis.window(group_by=["code", "site", "kind"], order_by="day")
+    earlier = ibis.window(group_by=["entity", "site", "kind"], order_by="day")
     known, unknown = counts.chips.fill_null(0), counts.chips.isnull().cast("int64")
     changed = counts.mutate(
         declared=known - ibis.coalesce(known.lag().over(earlier), 0),
@@ -96,7 +100,7 @@ def _bulk_flows(engine: Engine, as_of: date, delivery_days: float) -> ibis.Table
     What was bought is ``awaited`` until it should have come. A purchase of an unknown number makes the balance unknown.
     """
     empty = {"entity": "int64", "kind": "string", "day": "date"} | dict.fromkeys(
-        ("received", "shipped", "awaited", "unknown"), "float64"
+        ("received", "shipped", "awaited", "not_measured"), "float64"
     )
     if not has_table(engine, "purchases_resolved"):
         return ibis.memtable([], schema=empty | {"squares": "float64"})
@@ -108,16 +112,24 @@ def _bulk_flows(engine: Engine, as_of: date, delivery_days: float) -> ibis.Table
     shared = {"kind": bought.chip}
     parts = [
         bought.select(
-            name=bought.entity, day=bought.date, received=chips, shipped=zero, awaited=chips, unknown=unknown, **shared
+            name=bought.entity,
+            day=bought.date,
+            received=chips,
+            shipped=zero,
+            awaited=chips,
+            not_measured=unknown,
+            **shared,
         ),
-        bought.select(name=bought.entity, day=due, received=zero, shipped=zero, awaited=-chips, unknown=zero, **shared),
+        bought.select(
+            name=bought.entity, day=due, received=zero, shipped=zero, awaited=-chips, not_measured=zero, **shared
+        ),
         bought.select(
             name=bought.seller_entity,
             day=bought.date,
             received=zero,
             shipped=chips,
             awaited=zero,
-            unknown=unknown,
+            not_measured=unknown,
             **shared,
         ),
     ]
@@ -132,12 +144,12 @@ def _bulk_flows(engine: Engine, as_of: date, delivery_days: float) -> ibis.Table
         received=flows.received.sum(),
         shipped=flows.shipped.sum(),
         awaited=flows.awaited.sum(),
-        unknown=flows.unknown.sum(),
+        not_measured=flows.not_measured.sum(),
         squares=(flows.received**2 + flows.shipped**2).sum(),
     )
 
 
-def _entries(engine: Engine, by: Sequence[str], as_of: date) -> ibis.Table:
+def _entries(engine: Engine, by: Sequence[str], as_of: date, regimes: Sequence[str]) -> ibis.Table:
     """Every entry of the ledger by the keys asked for, the regime and the day; a chip that stays under a key is no entry."""
     columns = [KEYS[one] for one in by]
     moves = engine.table("ledger_moves")
@@ -155,18 +167,9 @@ def _entries(engine: Engine, by: Sequence[str], as_of: date) -> ibis.Table:
         return _entry(rows, columns, mine, ibis.literal(ITEMS), rows.day, **amounts)
 
     giver, before, after = ("giver", "giver_site"), ("before", "site_before"), ("after", "site_after")
-    counts = _with_regime(engine, engine.table("ledger_counts"))
+    counts = _with_regime(engine, engine.table("ledger_counts")).filter(ibis._.regime.isin(regimes))
     bulk = engine.table("ledger_bulk").mutate(site=ibis.literal(NOBODY, "int64"))
-    entries = ibis.union(
-        flow(after, giver, received=moves.chips),
-        flow(
-            giver,
-            after,
-            shipped=ibis.ifelse(moves.destroyed, 0, moves.chips),
-            destroyed=ibis.ifelse(moves.destroyed, moves.chips, 0),
-        ),
-        flow(after, before, seen=moves.chips),
-        flow(before, after, seen=-moves.chips),
+    parts = [
         _entry(
             counts,
             columns,
@@ -176,20 +179,25 @@ def _entries(engine: Engine, by: Sequence[str], as_of: date) -> ibis.Table:
             True,
             declared=counts.declared,
             not_counted=counts.not_counted,
-        ),
-        _entry(
-            bulk,
-            columns,
-            at(bulk, "entity", "site"),
-            ibis.literal(BULK),
-            bulk.day,
-            received=bulk.received,
-            shipped=bulk.shipped,
-            awaited=bulk.awaited,
-            squares=bulk.squares,
-            not_counted=bulk.unknown,
-        ),
-    )
+        )
+    ]
+    if ITEMS in regimes:
+        gone = moves.destroyed
+        parts += [
+            flow(after, giver, received=moves.chips),
+            flow(
+                giver,
+                after,
+                shipped=ibis.ifelse(gone, 0, moves.chips),
+                destroyed=ibis.ifelse(gone, moves.chips, 0),
+            ),
+            flow(after, before, seen=moves.chips),
+            flow(before, after, seen=-moves.chips),
+        ]
+    if BULK in regimes:
+        amounts = {name: bulk[name] for name in ("received", "shipped", "awaited", "squares", "not_measured")}
+        parts.append(_entry(bulk, columns, at(bulk, "entity", "site"), ibis.literal(BULK), bulk.day, **amounts))
+    entries = ibis.union(*parts)
     # every balance has a line at the end
     ends = entries.select(*columns, "regime").distinct()
     ends = _entry(ends, columns, {name: ends[name] for name in columns}, ends.regime, ibis.literal(as_of))
@@ -256,7 +264,7 @@ def balances(engine: Engine, as_of: date, by: Sequence[str], period: str, choice
         first day); chips ``opening``, ``received``, ``shipped``, ``destroyed``, ``expected``, ``seen`` (by the latest event of
         each serial number; null for bulk) and ``missing``, expected - seen; ``declared`` (the sum of the latest counts; null
         where there is none, or one without a number) and the day of the latest, ``declared_on``; ``moved_since`` then,
-        ``unaccounted``, expected - moved_since - declared; ``awaited``, chips bought that may not have come by then; and
+        ``unaccounted``, expected - moved_since - declared (null too after a purchase without a number); ``awaited``, chips bought that may not have come by then; and
         ``limit_of_error``, that of ``unaccounted``.
 
         A balance has a line for each period in which something happened, and for the last. Before the first count of a bulk
@@ -271,18 +279,23 @@ def balances(engine: Engine, as_of: date, by: Sequence[str], period: str, choice
 
 
 def balance_lines(
-    engine: Engine, as_of: date, by: Sequence[str], period: str, choice: Mapping[str, float]
+    engine: Engine,
+    as_of: date,
+    by: Sequence[str],
+    period: str,
+    choice: Mapping[str, float],
+    regimes: Sequence[str] = (ITEMS, BULK),
 ) -> ibis.Table:
-    """`balances` with codes in place of ids, and ``squares``, the sum of squared bulk flows up to the latest count."""
+    """`balances` of some regimes with codes in place of ids, and ``squares``, the sum of squared bulk flows up to the latest count."""
     check_keys(by, period)
     columns = [*(KEYS[one] for one in by), "regime"]
-    entries = _entries(engine, by, as_of)
+    entries = _entries(engine, by, as_of, regimes)
     until = ibis.window(group_by=columns, order_by="day", rows=(None, 0))
     running = entries.mutate(
         book=(entries.received - entries.shipped - entries.destroyed).sum().over(until),
         **{
             f"{name}_now": entries[name].sum().over(until)
-            for name in ("seen", "declared", "not_counted", "awaited", "squares")
+            for name in ("seen", "declared", "awaited", "not_counted", "not_measured", "squares")
         },
         declared_on=ibis.ifelse(entries.counted == 1, entries.day, ibis.null("date")).max().over(until),
     )
@@ -348,7 +361,7 @@ def _result(lines: ibis.Table, choice: Mapping[str, float]) -> ibis.Table:
         missing=ibis.ifelse(items, expected - lines.seen_now, ibis.null("float64")),
         declared=declared,
         moved_since=moved_since,
-        unaccounted=expected - moved_since - declared,
+        unaccounted=ibis.ifelse(lines.not_measured_now > 0, ibis.null("float64"), expected - moved_since - declared),
         awaited=lines._awaited,
         squares=lines._squares,
         limit_of_error=ibis.ifelse(items, 0.0, z_limit * variance.sqrt()),

@@ -7,6 +7,7 @@ or by companies under the same control, commands the whole of it. Entities are n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -156,7 +157,8 @@ def shares_along_paths(
     ``i`` in ``j`` is ``Y[i, j] = N[i, j] / N[i, i]``: the products along every path from ``i`` to ``j`` that does not come
     back to ``i``, so that a circle is not counted again and again. It is the probability that a walk up the registers from
     ``j``, which takes each owner with the probability of its share, ever meets ``i``: that stays within 0 and 1, and is defined
-    for closed circles too, where ``I - A`` cannot be inverted (A owns B and B owns A: each is met surely).
+    for closed circles too, where ``I - A`` cannot be inverted (A owns B and B owns A: each is met surely). In circles too large
+    to be solved, ``N`` is summed as far as ``longest_chain``.
 
     Brioschi, Buzzacchi & Colombo, "Risk capital financing and the separation of ownership and control in business groups",
     Journal of Banking & Finance 13 (1989) 747-772; Baldone, Brioschi & Paleari, "Ownership measures among firms connected
@@ -184,27 +186,39 @@ def shares_along_paths(
     A matrix of ``len(companies)`` rows and a column for each entity; the share of a company in itself is left out.
     """
     count = walk.onward.shape[0]
+    follow = (longest_chain, smallest_flow, most_owners)
+    comes_back = np.ones(count)
+    for some in _batches(np.flatnonzero(walk.open_circle), at_once):
+        comes_back[some] = _visits(walk, some, *follow).tocsc()[np.arange(len(some)), some]
     parts = []
-    for start in range(0, len(companies), at_once):
-        some = companies[start : start + at_once]
-        flow = coo_array((np.ones(len(some)), (np.arange(len(some)), some)), shape=(len(some), count)).tocsr()
-        flows, many = [flow], False
-        for _ in range(longest_chain):
-            flow = flow @ walk.onward
-            many |= flow.nnz > most_owners * len(some)
-            if many:
-                flow.data[flow.data < smallest_flow] = 0
-            flow.eliminate_zeros()
-            if flow.nnz == 0:
-                break
-            flows.append(flow)
-        met = (_added_up(flows) @ walk.meets).tocoo()
+    for some in _batches(companies, at_once):
+        met = (_visits(walk, some, *follow) @ walk.meets).tocoo()
         other = met.col != some[met.row]
-        share = np.minimum(met.data[other], 1.0)
+        share = np.minimum(met.data / comes_back[met.col], 1.0)[other]
         parts.append(coo_array((share, (met.row[other], met.col[other])), shape=met.shape).tocsr())
-    if not parts:
-        return csr_array((0, count))
-    return csr_array(vstack(parts, format="csr"))
+    return csr_array(vstack(parts, format="csr")) if parts else csr_array((0, count))
+
+
+def _batches(companies: Integers, at_once: int) -> Iterator[Integers]:
+    for start in range(0, len(companies), at_once):
+        yield companies[start : start + at_once]
+
+
+def _visits(walk: Walk, companies: Integers, longest_chain: int, smallest_flow: float, most_owners: int) -> csr_array:
+    """How often a walk up from each company comes to each entity (into its circle, where that is solved exactly)."""
+    shape = (len(companies), walk.onward.shape[0])
+    flow = coo_array((np.ones(len(companies)), (np.arange(len(companies)), companies)), shape=shape).tocsr()
+    flows, many = [flow], False
+    for _ in range(longest_chain):
+        flow = flow @ walk.onward
+        many |= flow.nnz > most_owners * len(companies)
+        if many:
+            flow.data[flow.data < smallest_flow] = 0
+        flow.eliminate_zeros()
+        if flow.nnz == 0:
+            break
+        flows.append(flow)
+    return _added_up(flows)
 
 
 def _added_up(matrices: list[csr_array]) -> csr_array:

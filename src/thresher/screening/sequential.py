@@ -63,6 +63,8 @@ def independent_residuals(muf: Array, inventory_sd: Array, flow_sd: Array) -> Ar
         As for `cumulative`. A period whose standard deviations are NaN is a residual of 0 that does not count.
     """
     xp = namespace(muf, inventory_sd, flow_sd)
+    if not muf.shape[-1]:
+        return muf
     counts = inventory_sd**2
     own = counts[..., :-1] + flow_sd**2 + counts[..., 1:]
     residuals = []

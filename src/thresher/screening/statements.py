@@ -96,7 +96,7 @@ def shareholdings(stated: ibis.Table) -> ibis.Table:
     in_name = in_name.mutate(share=ibis.coalesce(in_name.share, in_name.registered))
     lent = in_name.group_by(pair).aggregate(lent=in_name.share.sum().fill_null(0.0))
     kept = own.left_join(lent, pair)
-    left = ibis.greatest(kept.share - kept.lent.fill_null(0.0), nothing)
+    left = kept.share.isnull().ifelse(ibis.null("float64"), ibis.greatest(kept.share - kept.lent.fill_null(0.0), nothing))
     of_their_own = kept.filter(kept.lent.isnull() | (left > ROUNDING)).select(
         *pair, "owned", holder="owner", share=left, nominee=ibis.literal(False)
     )

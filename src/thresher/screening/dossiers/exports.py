@@ -87,7 +87,7 @@ def leads_as_ftm(engine: Engine, leads: Sequence[Lead], as_of: date) -> Iterator
     rows = fetch_rows(engine, cited)
     parties = {row.cells["party"]: cells_of(row.cells) for _, row in sorted(rows.items()) if row.table == "parties"}
     links = [cells_of(row.cells) for _, row in sorted(rows.items()) if row.table == "ownership"]
-    ends = {link[end] for link in links for end in ("owner", "owned", "on_behalf_of") if link.get(end)}
+    ends = {party for link in links for end in ("owner", "owned", "on_behalf_of") if (party := link.get(end))}
     for party in sorted({*names, *ends} - parties.keys()):
         parties[party] = {"party": party, "name": names.get(party) or party, "kind": "unknown"}
     members: dict[str, list[str]] = {entity: [entity] for entity in names}

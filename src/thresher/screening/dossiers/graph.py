@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -137,7 +137,9 @@ def _interests(engine: Engine, as_of: date) -> ibis.Table:
     columns = ("owned", "share", "from", "to", "row_id")
     behind = current.filter(current.on_behalf_of.notnull())
     both = current.select("owner", *columns, "interest").union(
-        behind.select(*columns, owner="on_behalf_of", interest=ibis.literal(BEHIND)).select("owner", *columns, "interest")
+        behind.select(*columns, owner="on_behalf_of", interest=ibis.literal(BEHIND)).select(
+            "owner", *columns, "interest"
+        )
     )
     for end in ("owner", "owned"):
         known = engine.table("identity").select(_party="party", _entity="entity")
@@ -256,11 +258,11 @@ def _columns(graph: Graph) -> tuple[list[list[Any]], dict[tuple[str, str], list[
             columns[at].append((owner, owned, at))
         nx.add_path(neighbours, routes[owner, owned])
     for sweep in range(_SWEEPS):
-        at = {stop: row - len(column) / 2 for column in columns for row, stop in enumerate(column)}
+        row_of = {stop: row - len(column) / 2 for column in columns for row, stop in enumerate(column)}
         near = neighbours.predecessors if sweep % 2 else neighbours.successors
         for column in columns:
-            mean = {one: fmean([at[other] for other in near(one)] or [at[one]]) for one in column}
-            column.sort(key=lambda stop: (mean[stop], at[stop]))
+            mean = {one: fmean([row_of[other] for other in near(one)] or [row_of[one]]) for one in column}
+            column.sort(key=lambda stop: (mean[stop], row_of[stop]))
     return columns, routes
 
 
@@ -274,20 +276,26 @@ def _lines(
     lines = []
     for (owner, owned), stops in routes.items():
         curves = [_curve(place[start], place[end]) for start, end in pairwise(stops)]
-        through = [f"L{place[stop][0] + BOX_WIDTH:.1f} {place[stop][1] + BOX_HEIGHT / 2:.1f}" for stop in stops[1:-1]]
-        (x, y), _ = curves[0][:2]
-        path = f"M{x:.1f} {y:.1f}" + "".join(
-            "C" + " ".join(f"{x:.1f} {y:.1f}" for x, y in curve[1:]) + after
-            for curve, after in zip_longest(curves, through, fillvalue="")
+        # a line over several columns goes straight on through its place in each
+        path = "".join(
+            f"{'L' if at else 'M'}{_point(curve[0])}C{' '.join(map(_point, curve[1:]))}"
+            for at, curve in enumerate(curves)
         )
         # labels stand near the end that has fewer lines, where those lines are furthest apart
         curve, t = (curves[-1], 0.64) if owns[owner] >= owned_by[owned] else (curves[0], 0.36)
         weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
-        x, y = (sum(weight * value for weight, value in zip(weights, axis, strict=True)) for axis in zip(*curve, strict=True))
+        x, y = (
+            sum(weight * value for weight, value in zip(weights, axis, strict=True))
+            for axis in zip(*curve, strict=True)
+        )
         edges = between[owner, owned]
         dashed = any(one.interest in ("nominee", BEHIND) for one in edges)
         lines.append(Line(path, x, y, _label(edges), dashed, edges[0].row_id))
     return lines
+
+
+def _point(place: tuple[float, float]) -> str:
+    return f"{place[0]:.1f} {place[1]:.1f}"
 
 
 def _curve(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float]]:

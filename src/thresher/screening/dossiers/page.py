@@ -51,7 +51,11 @@ _LOOKED_AT = {
 }
 """The tables that each step reads, to name where no row is cited."""
 READINGS = (
-    ("as_it_reads", "As it reads", "a place at a time; places are added up only where a link is known to be fast enough"),
+    (
+        "as_it_reads",
+        "As it reads",
+        "a place at a time; places are added up only where a link is known to be fast enough",
+    ),
     ("networked", "Networked", "the same, and every link whose rate is not known is taken to be fast enough"),
     ("together", "Together", "all that this owner controls counts as one cluster"),
 )
@@ -251,12 +255,10 @@ def _groups(
 ) -> dict[Any, Group]:
     """Every figure's rows, by what the figure is about."""
     nothing = Cited((), 0)
-    made: dict[tuple[Any, ...], tuple[str, str, Cited, tuple[str, ...]]] = {}
+    made: dict[Any, tuple[str, str, Cited, tuple[str, ...]]] = {}
     for reason in lead.reasons:
         made["reason", reason.finding] = (reason.title, reason.detail, _cited_by(reason), _tables_of(reason))
-    held = [
-        found["held"].get((lead.owner, one["entity"], one["site"], one["chip"]), nothing) for one in lead.holdings
-    ]
+    held = [found["held"].get((lead.owner, one["entity"], one["site"], one["chip"]), nothing) for one in lead.holdings]
     custody = ("custody",)
     made["holdings"] = ("All chips held", "the latest event of each serial number", _together(held), custody)
     for at, one in enumerate(lead.holdings):

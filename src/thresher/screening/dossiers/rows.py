@@ -84,7 +84,9 @@ def as_text(value: Any) -> str:
 
 def keep_members(engine: Engine, leads: Sequence[Lead]) -> None:
     """Keep whom these leads are about: `keep_entities` of each owner and its entities, with the owner's id as ``lead``."""
-    keep_entities(engine, [(one.owner, entity) for one in leads for entity in dict.fromkeys((one.owner, *one.entities))])
+    keep_entities(
+        engine, [(one.owner, entity) for one in leads for entity in dict.fromkeys((one.owner, *one.entities))]
+    )
 
 
 def keep_entities(engine: Engine, pairs: Sequence[tuple[str, str]]) -> None:
@@ -99,9 +101,7 @@ def keep_entities(engine: Engine, pairs: Sequence[tuple[str, str]]) -> None:
     engine.keep("dossier_parties", known.union(entities.mutate(party=entities.entity)).distinct())
 
 
-def first_rows(
-    rows: ibis.Table, table: str, by: Sequence[str], most: int = MOST_ROWS
-) -> dict[tuple[Any, ...], Cited]:
+def first_rows(rows: ibis.Table, table: str, by: Sequence[str], most: int = MOST_ROWS) -> dict[tuple[Any, ...], Cited]:
     """For each group of ``rows`` (with a column ``row_id``) the first rows of the evidence's ``table``, and how many it has."""
     numbered = rows.select(*by, "row_id").distinct()
     numbered = numbered.mutate(
@@ -176,9 +176,7 @@ class Question(NamedTuple):
 _DATED = {"custody": '"at"', "purchases": '"date"', "declarations": "declared_on", "power": "month", "pings": '"at"'}
 
 
-def questions(
-    parties: Sequence[str], buyers: Sequence[str], sites: Sequence[str], as_of: date
-) -> dict[str, Question]:
+def questions(parties: Sequence[str], buyers: Sequence[str], sites: Sequence[str], as_of: date) -> dict[str, Question]:
     """The queries that give all rows of each table about an owner's parties, as a person may put them to the store."""
     some, bought, places = (_list(names) for names in (parties, buyers, sites))
     held = f"SELECT serial FROM custody WHERE from_party IN {some} OR to_party IN {some}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import ibis
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num, num2date
+from matplotlib import dates as matplotlib_dates
 
 from thresher.screening.custody import end_of
 from thresher.screening.dossiers.rows import keep_members, names_of
@@ -18,6 +18,7 @@ from thresher.screening.dossiers.text import number, short
 from thresher.screening.engine import Engine
 from thresher.screening.leads import Lead
 
+dates: Any = matplotlib_dates  # untyped
 KINDS = ("incorporation", "ownership", "purchase", "received", "moved", "given up", "declaration")
 MOST_OF_A_KIND = 28
 """Events of one kind on a page: those of most chips, then the latest; seven kinds make fewer than 200."""
@@ -59,7 +60,7 @@ def timeline_of(engine: Engine, lead: Lead, as_of: date) -> list[Event]:
 
 
 def timelines_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> dict[str, Timeline]:
-    """The events about each lead up to a day, by owner; see `thresher.screening.dossiers.rows.keep_members`, which comes first."""
+    """The events about each lead up to a day, by owner; `thresher.screening.dossiers.rows.keep_members` comes first."""
     raw = [
         *_incorporations(engine, as_of),
         *_ownership(engine, as_of),
@@ -79,9 +80,7 @@ def timelines_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> dict[str
     timelines = {}
     for owner, events in found.items():
         events.sort(key=lambda one: (one.date, KINDS.index(one.kind), one.table, one.row_ids))
-        shown = defaultdict(int)
-        for one in events:
-            shown[one.kind] += 1
+        shown = Counter(one.kind for one in events)
         left = {kind: count - shown[kind] for kind, count in in_all[owner].items() if count > shown[kind]}
         timelines[owner] = Timeline(events, left)
     return timelines
@@ -156,7 +155,7 @@ def _custody(engine: Engine, as_of: date) -> list[dict[str, Any]]:
     joined = joined.filter(joined.taker_lead.notnull() | joined.giver_lead.notnull())
     joined = joined.mutate(
         handed_over=joined.event.isin(_HANDOVERS),
-        within=ibis.coalesce(joined.taker_lead == joined.giver_lead, False),  # noqa: FBT003
+        within=ibis.coalesce(joined.taker_lead == joined.giver_lead, False),
         day=joined["at"].date(),
     )
     joined = engine.keep(
@@ -256,25 +255,29 @@ _LARGEST, _SMALLEST = 11.0, 3.5
 
 def drawing_of(events: Sequence[Event], as_of: date) -> Drawing:
     """Where each event stands: a lane for each kind that occurs, the area of a circle by its chips."""
-    lanes = {kind: _TOP + _LANE * (at + 0.5) for at, kind in enumerate(k for k in KINDS if any(e.kind == k for e in events))}
+    lanes = {
+        kind: _TOP + _LANE * (at + 0.5) for at, kind in enumerate(k for k in KINDS if any(e.kind == k for e in events))
+    }
     with_chips = [one.date for one in events if one.chips is not None] or [one.date for one in events] or [as_of]
     start = min(with_chips) - timedelta(days=365 * EARLIER_YEARS)
-    first, last = date2num(start), date2num(max(as_of, max(with_chips))) + 1.0
+    first, last = dates.date2num(start), dates.date2num(max(as_of, *with_chips)) + 1.0
     scale = (_WIDTH - _LEFT - _RIGHT) / (last - first)
     most = max((one.chips for one in events if one.chips), default=1.0)
     marks = [
         Mark(
             at,
-            _LEFT + max(0.0, date2num(one.date) - first) * scale,
+            _LEFT + max(0.0, dates.date2num(one.date) - first) * scale,
             lanes[one.kind],
             max(_SMALLEST, _LARGEST * math.sqrt((one.chips or 0.0) / most)),
             one.date < start,
         )
         for at, one in enumerate(events)
     ]
-    locator = AutoDateLocator(minticks=3, maxticks=8)
-    places = [place for place in locator.tick_values(num2date(first), num2date(last)) if first <= place <= last]
-    labels = ConciseDateFormatter(locator, formats=_FORMATS, zero_formats=_FORMATS).format_ticks(places)
+    locator = dates.AutoDateLocator(minticks=3, maxticks=8)
+    places = [
+        place for place in locator.tick_values(dates.num2date(first), dates.num2date(last)) if first <= place <= last
+    ]
+    labels = dates.ConciseDateFormatter(locator, formats=_FORMATS, zero_formats=_FORMATS).format_ticks(places)
     ticks = [(label, _LEFT + (place - first) * scale) for label, place in zip(labels, places, strict=True)]
     return Drawing(_WIDTH, _TOP + _LANE * len(lanes) + 24.0, list(lanes.items()), ticks, marks)
 
