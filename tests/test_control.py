@@ -190,3 +190,224 @@ def test_one_register_says_the_same_on_both_engines(engine):
     graph = ownership_paths(made, ["X"], AS_OF)
     assert graph.edges["row_id"].to_pylist() == [1, 2, 3, 4, 5]
     assert set(graph.nodes["entity"].to_pylist()) == {"X", "S1", "S2", "B", "C", "N"}
+
+
+def shares_of(made, company):
+    return {
+        row["controller"]: (row["share"], row["basis"])
+        for (entity, _), row in table(made, "controllers", "entity", "controller").items()
+        if entity == company
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "owner", "unknown"),
+    [
+        # a nominee for somebody known, for nobody known, and told twice as a shareholder
+        ([("N", "C", 0.6, "nominee", "X")], "X", 0.4 + 0.6),
+        ([("N", "C", 0.6, "nominee")], "C", 1.0),
+        ([("N", "C", 0.6, "nominee"), ("N", "C", 0.6)], "C", 1.0),
+        ([("N", "C", None, "nominee", "P"), ("N", "C", 0.7)], "P", 0.3),
+        # what a nominee holds beyond is its own
+        ([("N", "C", 0.2, "nominee"), ("N", "C", 0.9)], "N", 0.3 + 0.7),
+        # a shareholding on behalf of another is that other's
+        ([("N", "C", 1.0, "shareholding", "P")], "P", 0.0),
+        # one holding told again, the latest of two, and two holdings of two records of one person
+        ([("P", "C", 0.4), ("P", "C", 0.4)], "C", 0.6),
+        ([("P", "C", 0.9, "shareholding", None, "2020-01-01"), ("P", "C", 0.2, "shareholding", None, "2024-01-01")], "C", 0.8),
+        ([("P", "C", 0.499), ("P2", "C", 0.499)], "P", 0.002),
+        ([("P", "C", 0.6), ("P2", "C", 0.6)], "P", 0.4),
+        # two entries of one company: told twice where they agree, the mean where they do not
+        ([("P", "C", 0.6), ("P", "C2", 0.6)], "P", 0.4),
+        ([("P", "C", 0.6), ("P", "C2", 0.6), ("X", "C", 0.4), ("Y", "C2", 0.4)], "P", 0.4),
+        # more than the whole is scaled down: nobody has a majority of it
+        ([("P", "C", 0.6), ("X", "C", 0.6)], "C", 0.5),
+        # unknown shares are nobody's votes, control by other means is somebody's whatever the votes
+        ([("P", "C", None)], "C", 1.0),
+        ([("P", "C", None, "control")], "P", 0.0),
+        ([("P", "C", 0.3, "control"), ("X", "C", 0.7)], "P", 0.7),
+        ([("P", "C", None, "officer")], "C", 1.0),
+        # a company's own shares do not vote, and belong to its shareholders
+        ([("C", "C", 0.5), ("P", "C", 0.3)], "P", 0.4),
+    ],
+)  # fmt: skip
+def test_statements_are_read_as_what_they_say(told, owner, unknown):
+    made, _ = screen(
+        "duckdb", told, parties=[("P", "person")], identity={"P2": "P", "C2": "C"}, holds=["C"]
+    )  # fmt: skip
+    assert owner_of(made)["C"] == owner
+    assert table(made, "owners", "entity")["C"]["unknown_share"] == pytest.approx(unknown, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "counts"),
+    [
+        (None, None, True),
+        ("2025-06-30", None, True),
+        ("2025-07-01", None, False),
+        (None, "2025-06-30", True),
+        (None, "2025-06-29", False),
+    ],
+)
+def test_only_what_is_in_force_on_the_day_counts(since, until, counts):
+    made, _ = screen("duckdb", [("X", "C", 1.0, "shareholding", None, since, until)], holds=["C"])
+    assert owner_of(made)["C"] == ("X" if counts else "C")
+
+
+def test_an_owner_of_a_quarter_is_a_beneficial_owner_and_of_less_is_not():
+    made, _ = screen("duckdb", [("X", "A", 0.5), ("A", "C", 0.5), ("Y", "C", 0.2499), ("Z", "C", 0.25)], holds=["C"])
+    assert shares_of(made, "C") == {"A": (0.5, "beneficial"), "X": (0.25, "beneficial"), "Z": (0.25, "beneficial")}
+
+
+def test_siblings_who_have_a_majority_together_are_one_group_with_their_company():
+    home = ("Lindenweg 3, 10115 Berlin", "+49 30 5550001", None)
+    made, found = screen(
+        "duckdb",
+        [("P1", "C", 0.3), ("P2", "C", 0.3), ("P3", "C", 0.4)],
+        parties=[("P1", "person", "Anna Kowalczyk", *home), ("P2", "person", "Kowalczyk, Jan", *home), ("P3", "person", "Li Wei")],
+        holds=["C"],
+    )  # fmt: skip
+    assert owner_of(made)["C"] == "C"
+    assert group_of(made) == {"C": "C", "P1": "C", "P2": "C", "P3": "P3"}
+    assert shares_of(made, "C") == {"P1": (0.3, "joint"), "P2": (0.3, "joint"), "P3": (0.4, "beneficial")}
+    groups = table(made, "owner_groups", "owner")
+    assert groups["C"]["probability"] == groups["P1"]["probability"] < 1
+    assert groups["P3"]["probability"] == 1
+    kinds = {row["kind"] for row in made.table("joint_evidence").to_pyarrow().to_pylist()}
+    assert kinds == {"address", "home", "phone", "surname"}
+    assert strengths(found)["C", "unknown_owner"] == 0
+
+
+def test_a_formation_agent_with_500_clients_ties_nobody():
+    desk = ("1 Harbour Road, Port Louis", "+230 5 1234567", "desk@agent.example")
+    clients = [f"C{at:03}" for at in range(500)]
+    made, found = screen(
+        "duckdb",
+        [("D", client, None, "officer") for client in clients],
+        parties=[(client, "company", None, *desk) for client in clients],
+        holds=clients[:20],
+    )
+    assert made.table("joint_evidence").count().to_pyarrow().as_py() == 0
+    assert all(owner == group for owner, group in group_of(made).items())
+    assert {strength for (_, name), strength in strengths(found).items() if name == "shared_without_ownership"} == {0}
+
+
+@pytest.mark.parametrize("clients", [2, 4, 12, 24])
+def test_the_fewer_share_a_desk_the_more_it_says(clients):
+    names = [f"C{at:02}" for at in range(clients)]
+    made, _ = screen(
+        "duckdb",
+        [],
+        parties=[(name, "company", None, "5 Main Street, Springfield", "+1 555 0100200") for name in names],
+        holds=names[:2],
+    )
+    (link,) = made.table("owner_links").to_pyarrow().to_pylist()
+    assert link["joins"] == (clients <= 4)
+    assert math.isclose(link["probability"], 0.99, abs_tol=0.01) == (clients == 2)
+
+
+@pytest.mark.parametrize(
+    ("parties", "told", "bought", "joined"),
+    [
+        # one kind is not enough, however rare, but for a payer that only these two have
+        ([("A", "company", None, None, "+49 30 5550001"), ("B", "company", None, None, "030 5550001")], [], [], False),
+        ([], [("D", "A", None, "officer"), ("D", "B", None, "officer")], [], False),
+        ([], [], [("A", "2025-01-01", "DE89 3704 0044"), ("B", "2025-02-01", "de89-3704-0044")], True),
+        ([], [], [("A", "2025-01-01", "B"), ("B", "2025-02-01", None)], True),
+        ([], [], [(one, "2025-01-01", "DE89 3704 0044") for one in "ABCD"], False),
+        # a purchase after the day does not count
+        ([], [], [("A", "2025-01-01", "DE89 3704 0044"), ("B", "2025-07-01", "DE89 3704 0044")], False),
+        # everybody may have an address at a public mail domain
+        ([("A", "company", None, None, "+49 30 5550001", "a@gmail.com"), ("B", "company", None, None, "+49 30 5550001", "b@gmail.com")],
+         [], [], False),
+        ([("A", "company", None, None, "+49 30 5550001", "a@rare.example"), ("B", "company", None, None, "+49 30 5550001", "B@RARE.EXAMPLE")],
+         [], [], True),
+        # a director who left within the look-back counts still, one who left before does not
+        ([("A", "company", None, None, "+49 30 5550001"), ("B", "company", None, None, "+49 30 5550001")],
+         [("D", "A", None, "officer", None, None, "2025-01-01"), ("D", "B", None, "officer")], [], True),
+        ([("A", "company", None, None, "+49 30 5550001"), ("B", "company", None, None, "+49 30 5550001")],
+         [("D", "A", None, "officer", None, None, "2024-01-01"), ("D", "B", None, "officer")], [], False),
+        # the only holder, of an unknown share
+        ([], [("A", "B", None)], [], True),
+        ([], [("A", "B", None), ("X", "B", None)], [], False),
+        ([], [("A", "B", None), ("X", "B", 0.5)], [], False),
+    ],
+)  # fmt: skip
+def test_what_joins_two_owners(parties, told, bought, joined):
+    made, _ = screen("duckdb", told, parties=parties, holds=["A", "B"], bought=bought)
+    assert (group_of(made)["B"] == "A") == joined
+
+
+def test_who_claim_one_company_are_one_group():
+    made, _ = screen("duckdb", [("X", "C", None, "control"), ("Y", "C", 0.8)], holds=["C"])
+    assert table(made, "owners", "entity")["C"] | {"unknown_share": None} == {
+        "entity": "C", "owner": "X", "probability": pytest.approx(0.5), "basis": "control", "unknown_share": None,
+    }  # fmt: skip
+    assert group_of(made)["Y"] == "X"
+    trusts = [f"T{at}" for at in range(9)]
+    told = [row for at, one in enumerate(trusts) for row in ((f"S{at}", one, None, "control"), ("TRUSTEE", one, 0.8))]
+    made, _ = screen("duckdb", told, holds=trusts)
+    assert all(owner == group for owner, group in group_of(made).items())
+
+
+def test_where_nothing_is_filed_nothing_can_be_looked_at():
+    made, found = screen("duckdb", [], parties=[("P", "person")], holds=["P", "C"])
+    assert strengths(found) == {}
+    assert table(made, "owners", "entity")["C"]["basis"] == "unknown"
+    assert table(made, "owners", "entity")["P"]["basis"] == "itself"
+    _, found = screen(
+        "duckdb", [("X", "B", 1.0), ("P", "A", 0.9)], parties=[("P", "person")], holds=["P", "C", "B", "A"]
+    )
+    looked = {entity: strength for (entity, name), strength in strengths(found).items() if name == "unknown_owner"}
+    # nothing is filed of C, nor of B's owner
+    assert looked == pytest.approx({"P": 0.0, "A": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("incorporated", "strength", "words"),
+    [
+        ("2024-03-01", 0, "365 days before"),
+        ("2024-03-02", 1, "364 days before"),
+        ("2025-03-11", 1, "10 days after"),
+    ],
+)
+def test_a_company_is_young_for_a_year(incorporated, strength, words):
+    _, found = screen(
+        "duckdb",
+        [],
+        parties=[("C", "company", None, None, None, None, day(incorporated))],
+        bought=[("C", "2025-03-01", None), ("C", "2025-05-01", None)],
+    )
+    (row,) = found.findings.filter(found.findings.finding == "young_companies").to_pyarrow().to_pylist()
+    assert row["strength"] == strength
+    assert row["detail"] == f"It was incorporated {words} it first took chips."
+
+
+def test_details_are_plain_sentences():
+    told = [
+        ("X", "A", 1.0),
+        ("A", "B", 0.9, "nominee", None),
+        ("A", "C", 0.6),
+        ("D", "C", 0.6),
+        ("M", "C", 0.1, "nominee", "A"),
+    ]
+    _, found = screen("duckdb", told, holds=["B", "C", "X"], parties=[("X", "person")])
+    said = {(row["entity"], row["finding"]): row["detail"] for row in found.findings.to_pyarrow().to_pylist()}
+    assert said["B", "unknown_owner"] == "Nobody is known to own 100% of it."
+    assert said["X", "unknown_owner"] == "The owners of all of it are on file."
+    assert said["C", "unknown_owner"] == (
+        "Nobody is known to own 23% of it; for 46% nothing is filed at the chain's end; its stated shares add up to 130%."
+    )
+    assert said["C", "nominee_in_the_chain"] == "1 company between it and its owner has shares in a nominee's name."
+    assert said["C", "long_chain"] == "2 links of control lie between it and its owner."
+    assert all(text.endswith(".") and text.isascii() for text in said.values())
+
+
+def test_what_is_drawn_is_bounded():
+    told = [("X", f"C{at:03}", 1.0 - at / 1000) for at in range(300)]
+    made, _ = screen("duckdb", told, holds=["C250"])
+    graph = ownership_paths(made, ["X"], AS_OF)
+    assert len(graph.edges) == 150
+    assert {"X", "C000", "C250"} <= set(graph.nodes["entity"].to_pylist())
+    assert graph.nodes.filter(graph.nodes["takes_chips"])["entity"].to_pylist() == ["C250"]
+    assert ownership_paths(made, [], AS_OF).nodes.num_rows == 0

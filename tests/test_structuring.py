@@ -210,7 +210,7 @@ def test_shells_that_buy_once_each_are_found_together():
     split = [{"entity": f"X{at}", "date": day(20 * at), "chips": 15.0} for at in range(6)]
     assert not any(name.startswith("X") for name in screened([*crowd(), *split])[0])
     rows, found = screened([*crowd(), *split], owned={f"X{at}": "O" for at in range(6)})
-    assert {rows[f"X{at}"]["strength"] for at in range(6)} == {pytest.approx(-np.log10(2 / 167))}
+    assert [rows[f"X{at}"]["strength"] for at in range(6)] == pytest.approx([-np.log10(2 / 167)] * 6)
     assert rows["X0"]["detail"].startswith("6 of 6 purchases of 6 buyers with one owner lie just under")
     cited = found.citations.to_pyarrow().to_pylist()
     assert {(row["entity"], row["row_id"]) for row in cited} >= {(f"X{at}", 160 + at) for at in range(6)}

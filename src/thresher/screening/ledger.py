@@ -263,9 +263,9 @@ def balances(engine: Engine, as_of: date, by: Sequence[str], period: str, choice
         The columns of ``by`` (the party as its entity, the chip as its type; null: not known), ``regime``, ``period`` (its
         first day); chips ``opening``, ``received``, ``shipped``, ``destroyed``, ``expected``, ``seen`` (by the latest event of
         each serial number; null for bulk) and ``missing``, expected - seen; ``declared`` (the sum of the latest counts; null
-        where there is none, or one without a number) and the day of the latest, ``declared_on``; ``moved_since`` then,
-        ``unaccounted``, expected - moved_since - declared (null too after a purchase without a number); ``awaited``, chips bought that may not have come by then; and
-        ``limit_of_error``, that of ``unaccounted``.
+        where there is none, or one without a number) and the day of the latest, ``declared_on``; ``moved_since`` then;
+        ``unaccounted``, expected - moved_since - declared (null too after a purchase without a number); ``awaited``, chips
+        bought that may not have come by the day of that count; and ``limit_of_error``, that of ``unaccounted``.
 
         A balance has a line for each period in which something happened, and for the last. Before the first count of a bulk
         balance an unknown number of chips was there: as many as that count shows beyond what was bought, at least 0.
@@ -286,7 +286,7 @@ def balance_lines(
     choice: Mapping[str, float],
     regimes: Sequence[str] = (ITEMS, BULK),
 ) -> ibis.Table:
-    """`balances` of some regimes with codes in place of ids, and ``squares``, the sum of squared bulk flows up to the latest count."""
+    """`balances` of some regimes, with codes in place of ids and ``squares``: of bulk flows, summed up to the latest count."""
     check_keys(by, period)
     columns = [*(KEYS[one] for one in by), "regime"]
     entries = _entries(engine, by, as_of, regimes)

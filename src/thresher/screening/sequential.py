@@ -92,6 +92,8 @@ def page_statistic(residuals: Array, reference: float) -> Array:
         Half the shift, in standard deviations a period, that is to be found soonest.
     """
     xp = namespace(residuals)
+    if not residuals.shape[-1]:
+        return residuals
     running, steps = xp.zeros_like(residuals[..., 0]), []
     for period in range(residuals.shape[-1]):
         running = running + residuals[..., period] - reference

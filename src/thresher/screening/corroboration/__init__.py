@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
-from importlib.resources import files
 
 import ibis
 
@@ -54,14 +52,5 @@ def corroborate(
         corroborate_structuring(engine, period, rule, owners),
         corroborate_prices(engine, period),
     ]
-    found = ibis.union(*(part.findings for part in parts))
-    levels = [(found.finding == name, edge) for name, edge in _first_levels().items()]
-    found = found.mutate(strength=ibis.ifelse(found.strength < ibis.cases(*levels), 0.0, found.strength))
-    return Findings(engine.keep("corroborated", found), ibis.union(*(part.citations for part in parts)))
-
-
-def _first_levels() -> dict[str, float]:
-    """The strength from which each finding of this step counts as found."""
-    text = files("thresher.screening").joinpath("data", "findings.csv").read_text("utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return {row["finding"]: float(row["edges"].split("|")[0]) for row in rows if row["step"] == "corroborate"}
+    found, citations = (ibis.union(*tables) for tables in zip(*parts, strict=True))
+    return Findings(engine.keep("corroborated", found), citations)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
+from functools import cache
+from importlib.resources import files
 from typing import NamedTuple
 
 import ibis
@@ -63,6 +66,21 @@ def worst_first(table: ibis.Table, *tie: str) -> ibis.Table:
     """A table with ``place`` 0 for the strongest row of each entity; ties go by the columns named."""
     order = [ibis.desc("strength"), *tie]
     return table.mutate(place=ibis.row_number().over(ibis.window(group_by="entity", order_by=order)))
+
+
+def from_first_level(found: ibis.Table) -> ibis.Table:
+    """Findings as a step gives them: a strength below a finding's first level is 0, looked at and nothing found."""
+    levels = [(found.finding == name, edge) for name, edge in _first_levels().items()]
+    strength = ibis.ifelse(found.strength < ibis.cases(*levels), 0.0, found.strength)
+    return found.select("entity", "finding", strength=strength, detail="detail")
+
+
+@cache
+def _first_levels() -> dict[str, float]:
+    """The strength from which each finding of this step counts as found."""
+    text = files("thresher.screening").joinpath("data", "findings.csv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return {row["finding"]: float(row["edges"].split("|")[0]) for row in rows if row["step"] == "corroborate"}
 
 
 def as_citations(table: ibis.Table, source: str) -> ibis.Table:

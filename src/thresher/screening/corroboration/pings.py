@@ -16,6 +16,7 @@ import ibis
 from thresher.screening.corroboration.common import (
     Period,
     as_citations,
+    from_first_level,
     in_words,
     name_in_words,
     quantities,
@@ -94,7 +95,7 @@ def corroborate_pings(engine: Engine, period: Period) -> Findings:
     contradicting = judged.filter(judged.short).mutate(finding=ibis.literal(FINDING))
     sites = contradicting.select("entity", "finding", "site").distinct()
     return Findings(
-        findings,
+        from_first_level(findings),
         ibis.union(
             as_citations(contradicting, "pings"), as_citations(sites.join(_last_of_site(engine), "site"), "sites")
         ),

@@ -23,6 +23,7 @@ from thresher.catalog import chips
 from thresher.screening.corroboration.common import (
     Period,
     as_citations,
+    from_first_level,
     in_words,
     name_in_words,
     quantities,
@@ -82,7 +83,7 @@ def corroborate_power(engine: Engine, period: Period) -> Findings:
     ranked = ibis.union(*(worst_first(part, "site") for part in parts))
     worst = ranked.filter(ranked.place == 0).select("entity", "finding", "strength", "detail")
     cited = ranked.filter((ranked.place == 0) | (ranked.strength >= 1)).select("entity", "finding", "site")
-    return Findings(worst, _citations(engine, period, cited))
+    return Findings(from_first_level(worst), _citations(engine, period, cited))
 
 
 def _months(engine: Engine, period: Period) -> ibis.Table:
@@ -212,7 +213,8 @@ def _compared(engine: Engine, period: Period, recorded: ibis.Table, tenants: ibi
     shared = shared | (sites.before.fill_null(0.0) > base.high)
     largest = given["largest_ratio"].value
     cap = ibis.ifelse(shared, given["strength_where_other_loads_are_likely"].value, largest)
-    below = sites.needed / ibis.greatest(sites.drawn, sites.least / largest)
+    short = sites.needed / ibis.greatest(sites.drawn, sites.needed / largest)
+    below = ibis.ifelse(sites.needed > 0, short, 0.0)
     meter = (
         "Site " + name_in_words(sites.site) + " drew " + in_words(sites.drawn, 1) + " kW (upper quartile, months seen: "
         + in_words(sites.months) + "); the " + in_words(sites["count"]) + " chips on record there "

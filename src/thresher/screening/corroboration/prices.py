@@ -11,6 +11,7 @@ import ibis
 from thresher.screening.corroboration.common import (
     Period,
     as_citations,
+    from_first_level,
     in_words,
     name_in_words,
     quantities,
@@ -59,7 +60,7 @@ def corroborate_prices(engine: Engine, period: Period) -> Findings:
     )  # fmt: skip
     findings = worst.select("entity", finding=ibis.literal(FINDING), strength="strength", detail=detail)
     cited = ranked.filter(ranked.place == 0).mutate(finding=ibis.literal(FINDING))
-    return Findings(findings, as_citations(cited, "purchases"))
+    return Findings(from_first_level(findings), as_citations(cited, "purchases"))
 
 
 def _against(priced: ibis.Table, by: list[str]) -> ibis.Table:

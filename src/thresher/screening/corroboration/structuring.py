@@ -24,7 +24,7 @@ from scipy.special import betaln
 from thresher.catalog import chips
 from thresher.errors import InputError
 from thresher.regime import Regime
-from thresher.screening.corroboration.common import Period, as_citations, in_words, quantities
+from thresher.screening.corroboration.common import Period, as_citations, from_first_level, in_words, quantities
 from thresher.screening.engine import Engine, Findings
 
 FINDING = "purchases_under_the_line"
@@ -240,7 +240,7 @@ def corroborate_structuring(
     )
     near = orders.join(luck_of.select("buyer", "by_order"), "buyer")
     near = near.filter(ibis.ifelse(near.by_order, near.grouped, near.single)).mutate(finding=ibis.literal(FINDING))
-    return Findings(findings, as_citations(near, "purchases"))
+    return Findings(from_first_level(findings), as_citations(near, "purchases"))
 
 
 def _luck_of_buyers(orders: ibis.Table) -> pa.Table:
