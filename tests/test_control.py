@@ -264,9 +264,13 @@ def test_siblings_who_have_a_majority_together_are_one_group_with_their_company(
     made, found = screen(
         "duckdb",
         [("P1", "C", 0.3), ("P2", "C", 0.3), ("P3", "C", 0.4)],
-        parties=[("P1", "person", "Anna Kowalczyk", *home), ("P2", "person", "Kowalczyk, Jan", *home), ("P3", "person", "Li Wei")],
+        parties=[
+            ("P1", "person", "Anna Kowalczyk", *home),
+            ("P2", "person", "Kowalczyk, Jan", *home),
+            ("P3", "person", "Li Wei"),
+        ],
         holds=["C"],
-    )  # fmt: skip
+    )
     assert owner_of(made)["C"] == "C"
     assert group_of(made) == {"C": "C", "P1": "C", "P2": "C", "P3": "P3"}
     assert shares_of(made, "C") == {"P1": (0.3, "joint"), "P2": (0.3, "joint"), "P3": (0.4, "beneficial")}
@@ -306,11 +310,23 @@ def test_the_fewer_share_a_desk_the_more_it_says(clients):
     assert math.isclose(link["probability"], 0.99, abs_tol=0.01) == (clients == 2)
 
 
+def ab(phone_of_a, phone_of_b, *emails):
+    """Two companies with their telephones, and their mail addresses."""
+    phones = (phone_of_a, phone_of_b)
+    return [
+        (name, "company", None, None, phone, *emails[at : at + 1])
+        for at, (name, phone) in enumerate(zip("AB", phones, strict=True))
+    ]
+
+
+BERLIN = ("+49 30 5550001", "030 5550001")
+
+
 @pytest.mark.parametrize(
     ("parties", "told", "bought", "joined"),
     [
         # one kind is not enough, however rare, but for a payer that only these two have
-        ([("A", "company", None, None, "+49 30 5550001"), ("B", "company", None, None, "030 5550001")], [], [], False),
+        (ab(*BERLIN), [], [], False),
         ([], [("D", "A", None, "officer"), ("D", "B", None, "officer")], [], False),
         ([], [], [("A", "2025-01-01", "DE89 3704 0044"), ("B", "2025-02-01", "de89-3704-0044")], True),
         ([], [], [("A", "2025-01-01", "B"), ("B", "2025-02-01", None)], True),
@@ -318,14 +334,12 @@ def test_the_fewer_share_a_desk_the_more_it_says(clients):
         # a purchase after the day does not count
         ([], [], [("A", "2025-01-01", "DE89 3704 0044"), ("B", "2025-07-01", "DE89 3704 0044")], False),
         # everybody may have an address at a public mail domain
-        ([("A", "company", None, None, "+49 30 5550001", "a@gmail.com"), ("B", "company", None, None, "+49 30 5550001", "b@gmail.com")],
-         [], [], False),
-        ([("A", "company", None, None, "+49 30 5550001", "a@rare.example"), ("B", "company", None, None, "+49 30 5550001", "B@RARE.EXAMPLE")],
-         [], [], True),
+        (ab(*BERLIN, "a@gmail.com", "b@gmail.com"), [], [], False),
+        (ab(*BERLIN, "a@rare.example", "B@RARE.EXAMPLE"), [], [], True),
         # a director who left within the look-back counts still, one who left before does not
-        ([("A", "company", None, None, "+49 30 5550001"), ("B", "company", None, None, "+49 30 5550001")],
+        (ab(*BERLIN),
          [("D", "A", None, "officer", None, None, "2025-01-01"), ("D", "B", None, "officer")], [], True),
-        ([("A", "company", None, None, "+49 30 5550001"), ("B", "company", None, None, "+49 30 5550001")],
+        (ab(*BERLIN),
          [("D", "A", None, "officer", None, None, "2024-01-01"), ("D", "B", None, "officer")], [], False),
         # the only holder, of an unknown share
         ([], [("A", "B", None)], [], True),
@@ -390,16 +404,18 @@ def test_details_are_plain_sentences():
         ("A", "C", 0.6),
         ("D", "C", 0.6),
         ("M", "C", 0.1, "nominee", "A"),
+        ("A", "E", 1.0),
     ]
-    _, found = screen("duckdb", told, holds=["B", "C", "X"], parties=[("X", "person")])
+    _, found = screen("duckdb", told, holds=["B", "C", "E", "X"], parties=[("X", "person")])
     said = {(row["entity"], row["finding"]): row["detail"] for row in found.findings.to_pyarrow().to_pylist()}
-    assert said["B", "unknown_owner"] == "Nobody is known to own 100% of it."
+    assert said["B", "unknown_owner"] == "It is not known who owns 100% of it."
     assert said["X", "unknown_owner"] == "The owners of all of it are on file."
     assert said["C", "unknown_owner"] == (
-        "Nobody is known to own 23% of it; for 46% nothing is filed at the chain's end; its stated shares add up to 130%."
+        "It is not known who owns 17% of it; for 50% nothing is filed at the chain's end; its stated shares add up to 120%."
     )
     assert said["C", "nominee_in_the_chain"] == "1 company between it and its owner has shares in a nominee's name."
-    assert said["C", "long_chain"] == "2 links of control lie between it and its owner."
+    assert said["C", "long_chain"] == "Nobody else is known to control it."
+    assert said["E", "long_chain"] == "2 links of control lie between it and its owner."
     assert all(text.endswith(".") and text.isascii() for text in said.values())
 
 

@@ -99,7 +99,7 @@ def power_of(engine, kw, declarations, held=(), operator="E", months=range(1, 13
         corroborate_power,
         sites=[places[0]],
         sites_resolved=[places[1]],
-        power=metered(kw, months=months),
+        power=kw if isinstance(kw, list) else metered(kw, months=months),
         declarations=declarations,
         held=held,
     )
@@ -157,15 +157,11 @@ def test_chips_of_unknown_power_or_count_leave_the_site_undecided(engine):
 
 def test_a_site_without_a_meter_or_with_months_outside_the_look_back_has_no_row(engine):
     assert power_of(engine, 500, [declared(16)], months=())[0] == {}
-    places = site()
     old = [
         {"site": "S", "month": dt.date(2024, 3, 1), "kwh": 1e6},
         {"site": "S", "month": dt.date(2026, 1, 1), "kwh": 1e6},
     ]
-    found, _ = screen(
-        engine, corroborate_power, sites=[places[0]], sites_resolved=[places[1]], power=old, declarations=[declared(16)]
-    )
-    assert found == {}
+    assert power_of(engine, old, [declared(16)])[0] == {}
 
 
 def test_a_site_where_no_chip_is_on_record_is_contradicted_weakly_at_most(engine):
@@ -175,13 +171,10 @@ def test_a_site_where_no_chip_is_on_record_is_contradicted_weakly_at_most(engine
 
 
 def test_a_site_that_drew_as_much_before_its_chips_is_contradicted_weakly_at_most(engine):
-    places = site()
     late = [declared(16, on=dt.date(2025, 9, 2))]
     for early, expected in ((500, 1.4), (5, 100)):
         bills = metered(early, months=range(1, 9)) + metered(500, months=range(9, 13))
-        found, _ = screen(
-            engine, corroborate_power, sites=[places[0]], sites_resolved=[places[1]], power=bills, declarations=late
-        )
+        found, _ = power_of(engine, bills, late)
         most = 16 * 0.7 * draw_per_tdp(quantities()).most + 10
         assert strength(found, "E", "power_above_declared") == pytest.approx(min(500 / most, expected))
 
@@ -223,17 +216,8 @@ def test_every_register_of_the_look_back_speaks_for_the_party(engine):
 
 
 def test_one_bill_that_is_too_high_does_not_decide(engine):
-    places = site()
     bills = metered(20, months=range(1, 12)) + metered(2000, months=(12,))
-    found, _ = screen(
-        engine,
-        corroborate_power,
-        sites=[places[0]],
-        sites_resolved=[places[1]],
-        power=bills,
-        declarations=[declared(16)],
-    )
-    assert strength(found, "E", "power_above_declared") == 0
+    assert strength(power_of(engine, bills, [declared(16)])[0], "E", "power_above_declared") == 0
 
 
 def test_the_bound_on_distance_is_half_the_way_of_light():

@@ -3,6 +3,7 @@
 import gzip
 import json
 from datetime import date, datetime
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -62,7 +63,8 @@ def test_a_row_comes_with_where_it_was_read(folder, store):
     )
     rows = ask(
         store,
-        'SELECT serial, event, "at", to_party, notified_on, source_file, source_line, extra, row_id, length(row_hash) FROM custody',
+        """SELECT serial, event, "at", to_party, notified_on,
+            source_file, source_line, extra, row_id, length(row_hash) FROM custody""",
     )
     assert rows == [
         ("SN1", "sale", datetime(2025, 1, 31, 10), "P2", None, "custody.csv", 4, None, 4, 32),
@@ -284,6 +286,26 @@ def test_the_same_content_under_another_name_adds_nothing(folder, store):
     report = import_records(folder, store)
     assert [(one.loaded, one.already_there) for one in report.files] == [(0, 1)]
     assert len(ask(store, "FROM imports")) == 1
+
+
+def test_a_file_that_cannot_be_read_is_said_once(folder, store, monkeypatch):
+    put(folder, "sites.csv", "site\nS1\n")
+    put(folder, "chips.csv", "serial,chip\nSN1,A\n")
+    opened = Path.open
+
+    def refuse(path, *arguments, **options):
+        if path.name == "chips.csv":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        for _ in range(2):
+            report = import_records(folder, store)
+            assert report.files[0].problem == "expected a file that can be read (Permission denied)"
+            assert len(ask(store, "FROM quarantine")) == 1 and len(ask(store, "FROM imports")) == 2
+    assert import_records(folder, store).complete
+    assert ask(store, "FROM quarantine") == [] and len(ask(store, "FROM chips")) == 1
 
 
 def test_a_mended_file_adds_its_rows_and_clears_what_was_set_aside(folder, store):

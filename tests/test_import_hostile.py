@@ -75,6 +75,13 @@ def block_bytes(request, monkeypatch):
     monkeypatch.setattr(lines, "BLOCK_BYTES", request.param)
 
 
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "records"
+    made.mkdir()
+    return made
+
+
 @QUICK
 @given(parts=st.lists(st.one_of(good_rows(), garbage.map(lambda text: (text,))), max_size=12))
 @example([(b'SN1,sale,2025-01-31,,,"open',), b"SN2,sale,2025-01-31,,,", b'SN3,sale,2025-01-31,,"a,b",c', (b'",',)])
@@ -140,6 +147,37 @@ def test_random_bytes_are_rows_or_refused(name, content):
         assert error.reason.startswith("expected ")
 
 
+@QUICK
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(["serial", "event", "at", "Serial ", "", "note", "note (3)", "note (2)"]), texts),
+        max_size=8,
+    ),
+    st.sampled_from([",", ";"]),
+)
+def test_any_header_is_used_or_refused(names, delimiter):
+    header = delimiter.join(["serial", "event", "at", *names]).encode()
+    try:
+        read("custody.csv", header + b"\n" + delimiter.join("x" * (len(names) + 3)).encode())
+    except UnusableFileError as error:
+        assert error.reason.startswith("expected ")
+
+
+def test_parquet_values_that_python_cannot_hold(folder):
+    table = pa.table(
+        {
+            "party": ["P1", "P2"],
+            "incorporated_on": pa.array([0, 2**62], pa.timestamp("us")),
+            "seen": pa.array([[2**62], None], pa.list_(pa.timestamp("us"))),
+        }
+    )
+    made = io.BytesIO()
+    pa.parquet.write_table(table, made)
+    report, rows = load(folder, "parties.parquet", made.getvalue())
+    assert [row["party"] for row in rows] == ["P1"]
+    assert [(one.line, one.column) for one in report.problems] == [(2, "incorporated_on")]
+
+
 def parquet_bytes():
     row = {one.name: [one.example] * 50 for one in tables()["custody"]}
     made = io.BytesIO()
@@ -184,13 +222,6 @@ def test_good_rows_among_garbage_are_all_loaded(tmp_path, parts):
     assert file.rows == file.loaded + file.already_there + file.quarantined
     assert file.loaded == len(rows)
     assert all(one.reason.startswith("expected ") and one.line > 1 for one in report.problems)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "records"
-    made.mkdir()
-    return made
 
 
 def test_a_quote_left_open_takes_no_row_along(folder):

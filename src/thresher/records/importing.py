@@ -92,14 +92,12 @@ def import_records(folder: Path, store: Path, *, tell: Callable[[str], None] = l
     try:
         found, ignored = find_files(folder, store)
     except (OSError, ValueError) as error:
-        raise InputError(
-            str(folder), f"a folder that can be read ({getattr(error, 'strerror', '') or error})"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(str(folder), f"a folder that can be read ({reason})") from None
     if not found:
         near = "".join(f"; {one.name}: {one.reason}" for one in ignored if one.meant)
-        raise InputError(
-            str(folder), f"a file for at least one table: {', '.join(f'{one}.csv' for one in tables())}{near}"
-        )
+        names = ", ".join(f"{name}.csv" for name in tables())
+        raise InputError(str(folder), f"a file for at least one table: {names}{near}")
     _check_some_usable(folder, found)
     if is_missing(store):
         create_store(store)
@@ -165,10 +163,7 @@ class _Import:
             self.tell(f"{file.name}: read before")
             return
         self.next_import_id += 1
-        self._ask(
-            "DELETE FROM quarantine WHERE import_id IN (SELECT import_id FROM imports WHERE folder = ? AND source_file = ?)",
-            [self.folder, file.name],
-        )
+        self._forget(file)
         try:
             with open_rows(file) as (header, batches):
                 reading.remarks = header.remarks
@@ -221,6 +216,13 @@ class _Import:
             reading.file.name, reading.file.table, count, 0, count - quarantined, quarantined, problem
         )
         return True
+
+    def _forget(self, file: SourceFile) -> None:
+        """Drop what was set aside of this file: it is about to be said anew; and that it could not be read, if so."""
+        of_file = "folder = ? AND source_file = ? AND table_name = ?"
+        values = [self.folder, file.name, file.table]
+        self._ask(f"DELETE FROM quarantine WHERE import_id IN (SELECT import_id FROM imports WHERE {of_file})", values)
+        self._ask(f"DELETE FROM imports WHERE {of_file} AND sha256 IS NULL", values)
 
     def _load_batch(self, reading: _Reading, batch: Batch, number: str, load: str, set_aside: str) -> None:
         cells = batch.cells

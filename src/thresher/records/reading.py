@@ -114,32 +114,38 @@ def open_rows(file: SourceFile) -> Iterator[tuple[Header, Iterator[Batch]]]:
         The file cannot be read, or its columns are not those of the table.
     """
     try:
-        with file.path.open("rb") as stream:
-            if tables_in(file.path):
-                wanted = (*(column.name for column in tables()[file.table]), *BEYOND)
-                yield _exchange_header(file.table, wanted), exchange_batches(file.path, file.table, wanted)
-            elif file.path.name.lower().endswith(".parquet"):
-                parquet = _opened_parquet(stream)
-                yield match_header(file.table, parquet.schema_arrow.names), _parquet_rows(parquet)
-            else:
-                pieces = utf8_pieces(stream, zipped=file.path.name.lower().endswith(".gz"))
-                line, text, rest = _header_line(pieces)
-                delimiter, names = _header_cells(file.table, text)
-                header = match_header(file.table, names, line)
-                by_place = {place: name for name, place in (header.known | header.others).items()}
-                shape = Shape(tuple(by_place[place] for place in range(len(names))), delimiter, _row_test(header))
-                yield header, rows(rest, shape, line + 1)
+        stream = file.path.open("rb")
     except OSError as error:
         raise UnusableFileError(f"expected a file that can be read ({error.strerror or error})") from None
-    except InputError as error:
-        raise UnusableFileError(f"expected {error.expected}") from None
+    with stream:
+        name = file.path.name.lower()
+        if tables_in(file.path):
+            yield _exchange_rows(file)
+        elif name.endswith(".parquet"):
+            parquet = _opened_parquet(stream)
+            yield match_header(file.table, parquet.schema_arrow.names), _parquet_rows(parquet)
+        else:
+            line, text, rest = _header_line(utf8_pieces(stream, zipped=name.endswith(".gz")))
+            delimiter, names = _header_cells(file.table, text)
+            header = match_header(file.table, names, line)
+            by_place = {place: name for name, place in (header.known | header.others).items()}
+            shape = Shape(tuple(by_place[place] for place in range(len(names))), delimiter, _row_test(header))
+            yield header, rows(rest, shape, line + 1)
 
 
-def _exchange_header(table: str, names: Sequence[str]) -> Header:
-    """The header of a file of an ecosystem format: every column of the table, and what its items say beyond them."""
+def _exchange_rows(file: SourceFile) -> tuple[Header, Iterator[Batch]]:
+    """The header of a file of an ecosystem format (the table's columns, and what items say beyond them) and its rows."""
+    names = (*(column.name for column in tables()[file.table]), *BEYOND)
     places = {name: place for place, name in enumerate(names)}
-    known = {column.name: places.pop(column.name) for column in tables()[table]}
-    return Header(table, known, places, number=NUMBER)
+    known = {column.name: places.pop(column.name) for column in tables()[file.table]}
+
+    def batches() -> Iterator[Batch]:
+        try:
+            yield from exchange_batches(file.path, file.table, names)
+        except InputError as error:
+            raise UnusableFileError(f"expected {error.expected}") from None
+
+    return Header(file.table, known, places, number=NUMBER), batches()
 
 
 def match_header(table: str, names: Sequence[str], line: int = 1) -> Header:
@@ -163,7 +169,9 @@ def match_header(table: str, names: Sequence[str], line: int = 1) -> Header:
             known[name] = place
         else:
             label = given.strip() or f"column {place + 1}"
-            others[label if label not in others else f"{label} ({place + 1})"] = place
+            while label in others:
+                label += f" ({place + 1})"
+            others[label] = place
     like = {
         other: meant[0]
         for other in others
@@ -187,14 +195,14 @@ def _sort(path: Path, name: str, table: str, found: list[SourceFile], ignored: l
     meant = table or next(iter(difflib.get_close_matches(stem, tables(), 1, CLOSE_ENOUGH)), "")
     if path.is_dir():
         ignored.append(IgnoredFile(name, "expected a file, or a folder named for a table", meant))
+    elif not path.is_file():
+        ignored.append(IgnoredFile(name, "expected a file", meant))
     elif holds := tables_in(path):
         found.extend(SourceFile(path, name, one) for one in holds)
     elif not path.name.lower().endswith(SUFFIXES):
         ignored.append(IgnoredFile(name, f"expected a name that ends in {', '.join((*SUFFIXES, *ENDINGS))}", meant))
     elif not table:
         ignored.append(IgnoredFile(name, f"expected a name that begins with one of {', '.join(tables())}", meant))
-    elif not path.is_file():
-        ignored.append(IgnoredFile(name, "expected a file", meant))
     else:
         found.append(SourceFile(path, name, table))
 
@@ -312,28 +320,32 @@ def _texts(values: pa.Array, name: str, first: int, bad: dict[int, BadLine]) -> 
         values = values.cast(pa.timestamp(values.type.unit, "UTC"))
     elif pa.types.is_float16(values.type):
         values = values.cast(pa.float32())
+    # by way of bytes, because texts count as checked already
+    values = values.cast(pa.large_binary()) if _is_text(values.type) else values
     try:
-        # by way of bytes, because texts count as checked already
-        return (values.cast(pa.large_binary()) if _is_text(values.type) else values).cast(pa.large_string())
+        return values.cast(pa.large_string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         pass
     texts: list[str | None] = []
-    for number, value in enumerate(
-        (values.cast(pa.large_binary()) if _is_text(values.type) else values).to_pylist(), first
-    ):
+    for number, value in enumerate(values, first):
         try:
-            texts.append(
-                value.decode()
-                if isinstance(value, bytes)
-                else json.dumps(value, default=str)
-                if value is not None
-                else None
-            )
+            texts.append(_text(value))
         except UnicodeDecodeError as error:
             texts.append(None)
-            reason = f"expected text in UTF-8, got the byte 0x{value[error.start]:02x}"
-            bad.setdefault(number, BadLine(number, name, reason, value[:TEXT_KEPT].decode(errors="replace")))
+            reason = f"expected text in UTF-8, got the byte 0x{error.object[error.start]:02x}"
+            bad.setdefault(number, BadLine(number, name, reason, error.object[:TEXT_KEPT].decode(errors="replace")))
     return pa.array(texts, pa.large_string())
+
+
+def _text(value: pa.Scalar) -> str | None:
+    """One value as text; bytes that are no text are an error."""
+    try:
+        plain = value.as_py()
+    except (ValueError, ArithmeticError):  # a time that Python cannot hold
+        return "<value out of range>"
+    if plain is None or isinstance(plain, bytes):
+        return None if plain is None else plain.decode()
+    return json.dumps(plain, default=str)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -58,7 +58,10 @@ def duties(regime: str | Path = "miri-2025") -> Duties:
     choice = load_quantities("thresher.screening", "account.yaml").values_only()
     notice, between = choice["notice_days"], choice["register_days"]
     for duty in load_regime(regime).obligations:
-        notice = float(duty.parameters.get("notice_days", notice))
+        stated = duty.parameters.get("notice_days", notice)
+        if isinstance(stated, str):
+            raise InputError(f"regime {regime}: {duty.id}.parameters.notice_days", "a number of days", stated)
+        notice = float(stated)
         if duty.subject == "registration" and duty.repeats_days is not None:
             between = duty.repeats_days
     return Duties(notice, between)
@@ -123,6 +126,7 @@ def account(
         Relative standard deviation of a count where there are no serial numbers; that of ``account.yaml`` by default.
     """
     choice, duty = choices(counting_error), duties(regime)
+    look_back_days = min(look_back_days, as_of.toordinal())
     prepare(engine, as_of)
     parts, cited = [], []
     for found, rows in (

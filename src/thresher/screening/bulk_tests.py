@@ -130,7 +130,9 @@ def _worst_first(
     else:
         total = strength[last]
     figures = pa.array(np.round(strength[last], 1 if not add else 0)).cast(pa.string())
-    told = pc.binary_join_element_wise(words[0], figures, words[1], kind.filter(pa.array(last)), words[2], "")
+    # a label is somebody's words, which a sentence carries to some length
+    named = pc.utf8_slice_codeunits(kind.filter(pa.array(last)), 0, 60)
+    told = pc.binary_join_element_wise(words[0], figures, words[1], named, words[2], "")
     return pa.table(
         {
             "entity": pa.array(entity[last], pa.int64()),

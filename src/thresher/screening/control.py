@@ -9,7 +9,6 @@ from typing import NamedTuple
 import ibis
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from thresher.screening.control_findings import (
     chip_takers,
@@ -137,6 +136,45 @@ def _owners(register: Register, command: Control, unknown: Floats, majority: flo
     )
 
 
+def _owner_ties(register: Register, command: Control, stakes: Stakes, choice: Mapping[str, float]) -> pa.Table:
+    """Ties of ownership short of control, by owner: ``entity, kind, value`` of the kinds of `joint_control.TIES`."""
+    head = command.head
+    large = (stakes.share >= choice["beneficial_share"]) & (head[stakes.owner] != head[stakes.company])
+    unsized = register.unsized & (head[register.owner] != head[register.owned])
+    sole = _sole_holders(register, command, choice["majority"])
+    claims = np.flatnonzero(_claims(register, command, choice["majority"]))
+    # who has claims in many companies is a trustee by profession
+    claimant = head[register.owner[claims]]
+    claims = claims[np.bincount(claimant, minlength=register.count)[claimant] <= choice["most_claims"]]
+    rows = (
+        ("stake", head[stakes.company[large]], head[stakes.owner[large]]),
+        ("stake", head[register.owned[unsized]], head[register.owner[unsized]]),
+        ("control", head[register.owner[claims]], register.owned[claims]),
+        ("control", head[register.owned[claims]], register.owned[claims]),
+        ("sole_holder", head[register.owner[sole]], register.owned[sole]),
+        ("sole_holder", head[register.owned[sole]], register.owned[sole]),
+    )
+    return pa.concat_tables(
+        pa.table(
+            {
+                "entity": register.ids(entity),
+                "kind": pa.array([kind] * len(entity), pa.string()),
+                "value": register.ids(value),
+            }
+        )
+        for kind, entity, value in rows
+    )
+
+
+def _pool(register: Register, command: Control, stakes: Stakes, choice: Mapping[str, float]) -> Integers:
+    """Who is compared: those who take chips, who control them, who own a part of them, and the owners of all these."""
+    head, takers = command.head, np.flatnonzero(register.takes)
+    _, chain, _ = chain_of(command.above, takers, longest_chain=int(choice["longest_chain"]))
+    part_owners = stakes.owner[register.takes[stakes.company] & (stakes.share >= choice["owners_share"])]
+    holders = register.owner[register.takes[register.owned] & (register.unsized | register.stated)]
+    return np.unique(np.concatenate([chain, part_owners, holders, head[part_owners], head[holders], head[takers]]))
+
+
 def _keep_evidence(
     engine: Engine,
     register: Register,
@@ -147,45 +185,17 @@ def _keep_evidence(
     choice: Mapping[str, float],
 ) -> None:
     """Keep what pairs of owners share: ``particulars``, ``shared_things``, ``joint_evidence`` and ``owner_links``."""
-    head = command.head
-    large = (stakes.share >= choice["beneficial_share"]) & (head[stakes.owner] != head[stakes.company])
-    unsized = register.unsized & (head[register.owner] != head[register.owned])
-    sole = _sole_holders(register, command, choice["majority"])
-    claims = _claims(register, command, choice["majority"])
-    claims = np.flatnonzero(claims)
-    # who has claims in many companies is a trustee by profession
-    claimant = head[register.owner[claims]]
-    claims = claims[np.bincount(claimant, minlength=register.count)[claimant] <= choice["most_claims"]]
-    claimed = register.owned[claims]
-    rows = (
-        ("stake", head[stakes.company[large]], head[stakes.owner[large]]),
-        ("stake", head[register.owned[unsized]], head[register.owner[unsized]]),
-        ("control", head[register.owner[claims]], claimed),
-        ("control", head[claimed], claimed),
-        ("sole_holder", head[register.owner[sole]], register.owned[sole]),
-        ("sole_holder", head[register.owned[sole]], register.owned[sole]),
+    pool = _pool(register, command, stakes, choice)
+    pooled = engine.keep(
+        "owner_pool", pa.table({"entity": register.ids(pool), "owner": register.ids(command.head[pool])})
     )
-    ties = pa.table(
-        {
-            "entity": register.ids(np.concatenate([entity for _, entity, _ in rows])),
-            "kind": pa.array([kind for kind, entity, _ in rows for _ in range(len(entity))], pa.string()),
-            "value": register.ids(np.concatenate([value for _, _, value in rows])),
-        }
-    )
-    takers = np.flatnonzero(register.takes)
-    _, chain, _ = chain_of(command.above, takers, longest_chain=int(choice["longest_chain"]))
-    owning = register.takes[stakes.company] & (stakes.share >= choice["owners_share"])
-    part_owners = stakes.owner[owning]
-    holders = register.owner[register.takes[register.owned] & (register.unsized | register.stated)]
-    pool = np.unique(np.concatenate([chain, part_owners, holders, head[part_owners], head[holders], head[takers]]))
-    engine.keep("owner_ties", ties)
-    engine.keep("shared_kinds", shared_kinds())
+    ties = engine.keep("owner_ties", _owner_ties(register, command, stakes, choice))
+    kinds = engine.keep("shared_kinds", shared_kinds())
     engine.keep("particulars", particulars(engine))
-    engine.keep("owner_pool", pa.table({"entity": register.ids(pool), "owner": register.ids(head[pool])}))
     recent = statements(engine, as_of, as_of - datetime.timedelta(days=look_back_days))
-    things = engine.keep("shared_things", shared_things(engine, recent, engine.table("owner_ties").distinct(), as_of))
-    evidence = joint_evidence(things, engine.table("shared_kinds"), engine.table("owner_pool"), choice)
-    engine.keep("owner_links", owner_links(engine.keep("joint_evidence", evidence), choice))
+    things = engine.keep("shared_things", shared_things(engine, recent, ties.distinct(), as_of))
+    evidence = engine.keep("joint_evidence", joint_evidence(things, kinds, pooled, choice))
+    engine.keep("owner_links", owner_links(evidence, choice))
 
 
 def _keep_groups(
@@ -290,10 +300,8 @@ def ownership_paths(engine: Engine, owner_ids: Sequence[str], as_of: datetime.da
         "row_id", "owner", "owned", "interest", "share", "from", "to", "behalf", "source_file", "source_line"
     )  # fmt: skip
     drawn = edges.order_by("row_id").to_pyarrow()
-    ends = pa.chunked_array(
-        [chunk for end in ("owner", "owned", "behalf") for chunk in drawn[end].cast(pa.string()).chunks]
-    )
-    names = pc.unique(pa.concat_arrays([*ends.chunks, pa.array(list(owner_ids), pa.string())]).drop_null()).to_pylist()
+    named = {name for end in ("owner", "owned", "behalf") for name in drawn[end].to_pylist()} | set(owner_ids)
+    names = sorted(named - {None})
     parties = to_entities(engine, engine.table("parties"), entity="party")
     described = parties.filter(parties.entity.isin(names)).group_by("entity").aggregate(
         **{name: parties[name].min() for name in ("name", "kind", "country")}

@@ -72,7 +72,7 @@ def keep_chains(
     overtold = 1 - 1 / register.overtold[takers]
     nobodys, nothing_filed = np.maximum(missing[takers], overtold), unfiled[takers]
     percent = np.rint(100 * nobodys).astype(np.int64)
-    gap = _counted(percent, "The owners of all of it are on file", *["Nobody is known to own {}% of it"] * 2)
+    gap = _counted(percent, "The owners of all of it are on file", *["It is not known who owns {}% of it"] * 2)
     also = _counted(
         np.rint(100 * nothing_filed).astype(np.int64), "", *["; for {}% nothing is filed at the chain's end"] * 2
     )

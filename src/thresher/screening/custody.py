@@ -27,7 +27,7 @@ CODES = 2**32
 
 def end_of(day: date) -> ibis.Scalar:
     """The moment a day ends: what happened before it happened on that day or earlier."""
-    return ibis.timestamp((day + timedelta(days=1)).isoformat())
+    return ibis.timestamp((min(day, date.max - timedelta(days=1)) + timedelta(days=1)).isoformat())
 
 
 def keep_codes(engine: Engine) -> None:
@@ -57,7 +57,12 @@ def keep_codes(engine: Engine) -> None:
 def _numbered(table: ibis.Table, name: str) -> ibis.Table:
     """The distinct values of the one column of a table, numbered from 1 in their order."""
     values = table.filter(table[name].notnull()).distinct()
-    return values.mutate(code=(ibis.row_number().over(ibis.window(order_by=name)) + 1).cast("int64"))
+    return values.mutate(code=_whole(ibis.row_number().over(ibis.window(order_by=name))) + 1)
+
+
+def _whole(number: ibis.Value) -> ibis.Value:
+    """A row number as 64 bits on every engine: Spark's has 32, and Ibis, which takes it for 64, would leave out a plain cast."""
+    return number.cast("float64").cast("int64")
 
 
 def has_table(engine: Engine, name: str) -> bool:
@@ -73,13 +78,13 @@ def chip_types(engine: Engine) -> ibis.Table:
     """``serial, chip, kind, types, manufactured_on``: one row a serial number of the table ``chips``.
 
     ``chip`` is the catalog's id, ``kind`` the same or the label where the catalog does not know it; ``types`` says how many
-    different ones the table has under the number.
+    different ones of the catalog the table has under the number.
     """
     chips = with_kind(engine, engine.table("chips").filter(ibis._.serial.notnull()), "chip")
     return chips.group_by("serial").agg(
         chip=chips.model.min(),
         kind=chips.kind.min(),
-        types=chips.kind.nunique(),
+        types=chips.model.nunique(),
         manufactured_on=chips.manufactured_on.min(),
     )
 
@@ -222,7 +227,7 @@ def _statements(engine: Engine, as_of: date) -> ibis.Table:
         group_by="serial", order_by=["at", "rank", "from_party", "to_party", "site", "notified_on", "row_id"]
     )
     numbered = events.mutate(
-        n=ibis.row_number().over(in_time).cast("int64"),
+        n=_whole(ibis.row_number().over(in_time)),
         again=ibis.and_(*(events[name].lag().over(in_time).identical_to(events[name]) for name in said)),
     )
     # the first event has no earlier one that it could repeat, though all it leaves blank be the same

@@ -139,7 +139,6 @@ def _bulk_flows(engine: Engine, as_of: date, delivery_days: float) -> ibis.Table
     flows = flows.join(codes, flows.name == codes._party)
     items = engine.table("ledger_items")
     flows = flows.anti_join(items, ["entity", "kind"]).anti_join(items.filter(items.kind == ""), "entity")
-    # no sale of a chip to oneself
     return flows.group_by("entity", "kind", "day").agg(
         received=flows.received.sum(),
         shipped=flows.shipped.sum(),

@@ -66,8 +66,9 @@ def statements(engine: Engine, as_of: datetime.date, since: datetime.date | None
 def shareholdings(stated: ibis.Table) -> ibis.Table:
     """Who holds how much of what.
 
-    A share that comes with a statement of control is the same holding as that pair's shareholding. A nominee's share is that of whomever it is held for, or of nobody known; never the nominee's. What the same nominee is
-    also said to hold as a shareholder is taken to be the same shares told twice, as far as it goes.
+    A share that comes with a statement of control is the same holding as that pair's shareholding. A nominee's share is that
+    of whomever it is held for, or of nobody known; never the nominee's. What the same nominee is also said to hold as a
+    shareholder is taken to be the same shares told twice, as far as it goes.
 
     Within one entry of a register, several parties that are one entity hold what they hold together, unless all the entry's
     shares would then be more than the whole: then their holdings are one holding told several times, and the greatest
@@ -96,7 +97,9 @@ def shareholdings(stated: ibis.Table) -> ibis.Table:
     in_name = in_name.mutate(share=ibis.coalesce(in_name.share, in_name.registered))
     lent = in_name.group_by(pair).aggregate(lent=in_name.share.sum().fill_null(0.0))
     kept = own.left_join(lent, pair)
-    left = kept.share.isnull().ifelse(ibis.null("float64"), ibis.greatest(kept.share - kept.lent.fill_null(0.0), nothing))
+    left = kept.share.isnull().ifelse(
+        ibis.null("float64"), ibis.greatest(kept.share - kept.lent.fill_null(0.0), nothing)
+    )
     of_their_own = kept.filter(kept.lent.isnull() | (left > ROUNDING)).select(
         *pair, "owned", holder="owner", share=left, nominee=ibis.literal(False)
     )
@@ -158,7 +161,13 @@ def holdings(stated: ibis.Table) -> ibis.Table:
     control = control.filter(control.owner != control.owned)
     no, yes, nothing = ibis.literal(False), ibis.literal(True), ibis.literal(0.0)
     ties = shares.select(
-        "owner", "owned", share=shares.share.fill_null(0.0), stated=no, nominee="nominee", unsized="unsized", told="told"
+        "owner",
+        "owned",
+        share=shares.share.fill_null(0.0),
+        stated=no,
+        nominee="nominee",
+        unsized="unsized",
+        told="told",
     ).union(control.select("owner", "owned", share=nothing, stated=yes, nominee=no, unsized=no, told=nothing))
     both = ties.group_by(["owner", "owned"]).aggregate(
         share=ties.share.max(),

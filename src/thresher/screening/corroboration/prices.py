@@ -37,7 +37,7 @@ def corroborate_prices(engine: Engine, period: Period) -> Findings:
     )  # fmt: skip
     priced = bought.select(
         "row_id", "entity", "chip", "currency", "date", "chips",
-        quarter=bought.date.truncate("Q"), price=(bought.amount / bought.chips).ln(),
+        quarter=bought.date.truncate("Q"), price=bought.amount.ln() - bought.chips.ln(),
     )  # fmt: skip
     at_large = _against(priced, ["chip", "currency"])
     in_quarter = _against(priced, ["chip", "currency", "quarter"])

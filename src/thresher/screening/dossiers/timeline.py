@@ -87,32 +87,47 @@ def timelines_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> dict[str
 
 
 def _bounded(
-    rows: ibis.Table, table: str, by: Sequence[str], chips: ibis.Deferred | None = None, **more: ibis.Deferred
+    engine: Engine,
+    rows: ibis.Table,
+    table: str,
+    by: Sequence[str],
+    chips: ibis.Deferred | None = None,
+    **more: ibis.Deferred,
 ) -> list[dict[str, Any]]:
-    """Events from rows with ``lead, kind, day, row_id`` and ``by``: one for each group, the largest of each lead and kind."""
+    """Events from rows with ``lead, kind, day, row_id`` and ``by``: one for each group, the largest of each lead and kind.
+
+    What is asked of each event (``chips`` and ``more``) is worked out for those alone that are shown, however many there are.
+    """
     group = ["lead", "kind", "day", *by]
-    rows = rows.mutate(place_in_event=ibis.row_number().over(ibis.window(group_by=group, order_by="row_id")))
-    grouped = rows.group_by(group).agg(
-        rows=rows.row_id.nunique(),
-        row_ids=rows.row_id.collect(where=rows.place_in_event < MOST_ROWS_OF_AN_EVENT),
-        chips=ibis.null("float64") if chips is None else chips,
-        **more,
-    )
-    size = [ibis.desc(grouped.chips.fill_null(0.0)), ibis.desc("day"), ibis.desc("rows"), *by]
-    of_a_kind = ibis.window(group_by=("lead", "kind"))
+    number = rows["number"].sum() if "number" in rows.columns else ibis.null("float64")
+    grouped = rows.group_by(group).agg(rows=rows.row_id.count(), size=number)
+    size = [ibis.desc(grouped["size"].fill_null(0.0)), ibis.desc("rows"), ibis.desc("day"), *by]
     ranked = grouped.mutate(
-        place_in_kind=ibis.row_number().over(ibis.window(group_by=("lead", "kind"), order_by=size)),
-        events=grouped.rows.count().over(of_a_kind),
+        place=ibis.row_number().over(ibis.window(group_by=("lead", "kind"), order_by=size)),
+        events=grouped.rows.count().over(ibis.window(group_by=("lead", "kind"))),
     )
-    chosen = ranked.filter(ranked.place_in_kind < MOST_OF_A_KIND).to_pyarrow()
-    return [row | {"table": table} for row in chosen.to_pylist()]
+    chosen = engine.keep("dossier_events", ranked.filter(ranked.place < MOST_OF_A_KIND))
+    key = ["lead", "kind", "place"]
+    shown = chosen.select("place", **{f"_{name}": chosen[name] for name in group})
+    own = rows.inner_join(shown, [rows[name].identical_to(shown[f"_{name}"]) for name in group])
+    own = engine.keep("dossier_event_rows", own.drop(*(f"_{name}" for name in group)))
+    asked = own.group_by(key).agg(chips=ibis.null("float64") if chips is None else chips, **more)
+    first = ibis.row_number().over(ibis.window(group_by=key, order_by="row_id"))
+    cited = own.select(*key, "row_id").mutate(first=first)
+    ids: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for row in cited.filter(cited["first"] < MOST_ROWS_OF_AN_EVENT).to_pyarrow().to_pylist():
+        ids[row["lead"], row["kind"], row["place"]].append(row["row_id"])
+    return [
+        row | {"table": table, "row_ids": ids[row["lead"], row["kind"], row["place"]]}
+        for row in chosen.inner_join(asked, key).to_pyarrow().to_pylist()
+    ]
 
 
 def _incorporations(engine: Engine, as_of: date) -> list[dict[str, Any]]:
     rows = engine.table("parties").inner_join(engine.table("dossier_parties"), "party")
     rows = rows.filter(rows.incorporated_on <= as_of)
     rows = rows.select("lead", "party", "row_id", day="incorporated_on", kind=ibis.literal("incorporation"))
-    return _bounded(rows, "parties", ("party",))
+    return _bounded(engine, rows, "parties", ("party",))
 
 
 def _ownership(engine: Engine, as_of: date) -> list[dict[str, Any]]:
@@ -131,7 +146,9 @@ def _ownership(engine: Engine, as_of: date) -> list[dict[str, Any]]:
         for side in ("from", "to")
     ]
     dated = ibis.union(*sides)
-    return _bounded(dated.filter(dated.day <= as_of), "ownership", ("party", "other", "share", "interest", "side"))
+    return _bounded(
+        engine, dated.filter(dated.day <= as_of), "ownership", ("party", "other", "share", "interest", "side")
+    )
 
 
 def _purchases(engine: Engine, as_of: date) -> list[dict[str, Any]]:
@@ -140,7 +157,9 @@ def _purchases(engine: Engine, as_of: date) -> list[dict[str, Any]]:
     bought = bought.select("lead", "row_id", "id", "chip", "chips", "amount", "currency", day=bought.date)
     named = bought.inner_join(engine.table("purchases").select("row_id", other="seller"), "row_id")
     rows = named.mutate(kind=ibis.literal("purchase"), number=named.chips)
-    return _bounded(rows, "purchases", ("id", "chip", "number", "amount", "currency", "other"), ibis._.number.sum())
+    return _bounded(
+        engine, rows, "purchases", ("id", "chip", "number", "amount", "currency", "other"), ibis._.number.sum()
+    )
 
 
 def _custody(engine: Engine, as_of: date) -> list[dict[str, Any]]:
@@ -179,6 +198,7 @@ def _custody(engine: Engine, as_of: date) -> list[dict[str, Any]]:
         kind=ibis.ifelse(joined.handed_over, "given up", "moved"),
     )
     return _bounded(
+        engine,
         taken.union(given),
         "custody",
         ("event", "site"),
@@ -197,7 +217,7 @@ def _declarations(engine: Engine, as_of: date) -> list[dict[str, Any]]:
         day="declared_on",
         kind=ibis.literal("declaration"),
     )
-    return _bounded(rows, "declarations", ("party", "site"), ibis._.number.sum())
+    return _bounded(engine, rows, "declarations", ("party", "site"), ibis._.number.sum())
 
 
 def _words(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
