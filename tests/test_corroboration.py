@@ -437,3 +437,21 @@ def test_spark_finds_and_cites_what_duckdb_does(engine):
     for key, row in found.items():
         assert other[key] == row | {"strength": pytest.approx(row["strength"], rel=1e-9)}
     assert {finding for (_, finding), row in found.items() if row["strength"] > 0} == {f for _, f in found}
+
+
+def test_monstrous_figures_stay_finite(engine):
+    sums = [
+        bought(f"M{at}", 10.0 ** (300 if at % 2 else -300), 1) | {"chips": 10.0 ** (at % 3 * 6 - 3)} for at in range(12)
+    ]
+    places = site()
+    found, _ = screen(
+        engine,
+        sites=[places[0]],
+        sites_resolved=[places[1]],
+        power=[{"site": "S", "month": dt.date(2025, 3, 1), "kwh": 1.7e308}],
+        declarations=[declared(10**12, "HGX H100 8-GPU") for _ in range(50)],
+        pings=[pinged(1e300), pinged(1e-300, place=(90.0, 180.0))],
+        purchases_resolved=sums,
+    )
+    assert len(found) >= 15
+    assert all(math.isfinite(row["strength"]) and row["strength"] >= 0 for row in found.values())

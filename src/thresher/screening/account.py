@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ibis
-import pyarrow as pa
 from scipy.special import ndtri
 
 from thresher.errors import InputError
 from thresher.regime import load_regime
 from thresher.result import Result
 from thresher.screening.bulk_tests import keep_bulk_tests
-from thresher.screening.custody import NOBODY, has_table, held_at, is_ordered, named
+from thresher.screening.custody import NOBODY, has_table, held_at, named, take_fresh
 from thresher.screening.custody_checks import (
     IMPOSSIBLE,
     KINDS,
@@ -84,19 +83,10 @@ def choices(counting_error: float | None = None) -> dict[str, float]:
 
 
 def prepare(engine: Engine, as_of: date) -> None:
-    """Keep what the accounting works on, unless it is there: the ordered events of custody, ``held``, parts of the ledger.
-
-    Where who is who was not resolved, each party is its own entity, and each label that is an id of the catalog is that chip.
-    """
-    from thresher.catalog import chips  # noqa: PLC0415 - only where nobody resolved the labels
-
-    if not has_table(engine, "identity"):
-        engine.keep("identity", pa.table({"party": pa.array([], pa.string()), "entity": pa.array([], pa.string())}))
-    if not has_table(engine, "chip_labels"):
-        names = list(chips())
-        engine.keep("chip_labels", pa.table({"label": names, "chip": names, "chips_each": [1] * len(names)}))
-    if not is_ordered(engine, as_of):
+    """Keep the ordered events of custody and ``held``, unless they were made just before, and the parts of the ledger."""
+    if not take_fresh(engine, as_of):
         held_at(engine, as_of)
+        take_fresh(engine, as_of)
     keep_ledger(engine, as_of, choices()["delivery_days"])
 
 

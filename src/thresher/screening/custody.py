@@ -10,8 +10,10 @@ from datetime import date, timedelta
 from weakref import WeakKeyDictionary
 
 import ibis
+import pyarrow as pa
 from ibis.common.exceptions import TableNotFound
 
+from thresher.catalog import chips
 from thresher.screening.engine import Engine
 from thresher.sources import load_quantities
 
@@ -31,7 +33,15 @@ def end_of(day: date) -> ibis.Scalar:
 
 
 def keep_codes(engine: Engine) -> None:
-    """Keep ``party_codes(party, code, entity)``, the entity as the code of its id, and ``site_codes(site, code)``."""
+    """Keep ``party_codes(party, code, entity)``, the entity as the code of its id, and ``site_codes(site, code)``.
+
+    Where who is who was not resolved, each party is its own entity, and each label that is an id of the catalog is that chip.
+    """
+    if not has_table(engine, "identity"):
+        engine.keep("identity", pa.table({"party": pa.array([], pa.string()), "entity": pa.array([], pa.string())}))
+    if not has_table(engine, "chip_labels"):
+        names = list(chips())
+        engine.keep("chip_labels", pa.table({"label": names, "chip": names, "chips_each": [1] * len(names)}))
     identity, custody, declared = engine.table("identity"), engine.table("custody"), engine.table("declarations")
     names = [
         identity.select(party="party"),
@@ -80,12 +90,12 @@ def chip_types(engine: Engine) -> ibis.Table:
     ``chip`` is the catalog's id, ``kind`` the same or the label where the catalog does not know it; ``types`` says how many
     different ones of the catalog the table has under the number.
     """
-    chips = with_kind(engine, engine.table("chips").filter(ibis._.serial.notnull()), "chip")
-    return chips.group_by("serial").agg(
-        chip=chips.model.min(),
-        kind=chips.kind.min(),
-        types=chips.model.nunique(),
-        manufactured_on=chips.manufactured_on.min(),
+    made = with_kind(engine, engine.table("chips").filter(ibis._.serial.notnull()), "chip")
+    return made.group_by("serial").agg(
+        chip=made.model.min(),
+        kind=made.kind.min(),
+        types=made.model.nunique(),
+        manufactured_on=made.manufactured_on.min(),
     )
 
 
@@ -174,36 +184,23 @@ def order_custody(engine: Engine, as_of: date, restated_days: int | None = None)
     )
     types = chip_types(engine).select(_serial="serial", chip="chip", kind="kind", manufactured_on="manufactured_on")
     states = states.left_join(types, states.serial == types._serial)
-    _ORDERED[engine] = as_of
     return engine.keep(
         "custody_ordered",
         states.select(
-            *(
-                "serial",
-                "n",
-                "last",
-                "row_id",
-                "event",
-                "at",
-                "day",
-                "notified_on",
-                "giver",
-                "stated",
-                "before",
-                "after",
-            ),
-            *("party", "site_before", "site_after", "site_stated", "event_before", "destroyed"),
+            *("serial", "n", "last", "row_id", "event", "at", "day", "notified_on"),
+            *("giver", "stated", "before", "after", "party"),
+            *("site_before", "site_after", "site_stated", "event_before", "destroyed"),
             *("decommissioned", "chip", "kind", "manufactured_on"),
         ),
     )
 
 
-def is_ordered(engine: Engine, as_of: date) -> bool:
-    """Whether the engine has the ordered events, and ``held``, of this day."""
-    return _ORDERED.get(engine) == as_of
+_FRESH: WeakKeyDictionary[Engine, date] = WeakKeyDictionary()
 
 
-_ORDERED: WeakKeyDictionary[Engine, date] = WeakKeyDictionary()
+def take_fresh(engine: Engine, as_of: date) -> bool:
+    """Whether `held_at` was run on the engine for this day and nobody has asked since: then its tables need not be made anew."""
+    return _FRESH.pop(engine, None) == as_of
 
 
 def _statements(engine: Engine, as_of: date) -> ibis.Table:
@@ -257,7 +254,9 @@ def held_at(engine: Engine, as_of: date) -> ibis.Table:
     it came to this holder at this site, and ``row_id`` its latest event in ``custody``.
     """
     order_custody(engine, as_of)
-    return keep_held(engine)
+    held = keep_held(engine)
+    _FRESH[engine] = as_of
+    return held
 
 
 def keep_held(engine: Engine) -> ibis.Table:

@@ -97,7 +97,7 @@ def screen_engine(
     progress("account: the ledger of chips")
     accounted = account(engine, as_of, look_back_days)
     progress("corroborate: power, pings, purchases, prices")
-    corroborated = corroborate(engine, as_of, look_back_days, regime=rule)
+    corroborated = corroborate(engine, as_of, look_back_days, regime=rule, owners=engine.table("entity_owner"))
     steps = [controlled, aggregate(engine, owners, rule, as_of, look_back_days), accounted, corroborated]
     steps = [_worked_out(engine, at, step) for at, step in enumerate(steps)]
     progress("leads: weighing the evidence")

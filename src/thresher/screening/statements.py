@@ -86,29 +86,7 @@ def shareholdings(stated: ibis.Table) -> ibis.Table:
     ``nominee`` where a part is held in another's name; ``told`` is what the shares of the company's entries came to at most
     before they were scaled down.
     """
-    nothing = ibis.literal(0.0)
-    sized = (stated.interest == "control") & stated.share.notnull()
-    shares = stated.filter(stated.interest.isin(["shareholding", "nominee"]) | sized)
-    for_others = (shares.interest == "nominee") | shares.behalf.notnull()
-    pair = ["owner_party", "owned_party"]
-    own = shares.filter(~for_others).group_by([*pair, "owner", "owned"]).aggregate(share=shares.share.max())
-    registered = own.select(*pair, registered="share")
-    in_name = shares.filter(for_others).select(*pair, "owner", "owned", "behalf", "share").left_join(registered, pair)
-    in_name = in_name.mutate(share=ibis.coalesce(in_name.share, in_name.registered))
-    lent = in_name.group_by(pair).aggregate(lent=in_name.share.sum().fill_null(0.0))
-    kept = own.left_join(lent, pair)
-    left = kept.share.isnull().ifelse(
-        ibis.null("float64"), ibis.greatest(kept.share - kept.lent.fill_null(0.0), nothing)
-    )
-    of_their_own = kept.filter(kept.lent.isnull() | (left > ROUNDING)).select(
-        *pair, "owned", holder="owner", share=left, nominee=ibis.literal(False)
-    )
-    for_known = in_name.filter(in_name.behalf.notnull()).select(
-        *pair, "owned", holder="behalf", share="share", nominee=ibis.literal(True)
-    )
-    held = of_their_own.union(for_known)
-    # parties that are one entity do not hold each other; a company may well hold its own shares
-    held = held.filter((held.holder != held.owned) | (held.owner_party == held.owned_party))
+    held = _held(stated)
     in_entry = held.group_by(["owned_party", "owned", "holder"]).aggregate(
         together=held.share.sum(),
         greatest=held.share.max(),
@@ -116,30 +94,64 @@ def shareholdings(stated: ibis.Table) -> ibis.Table:
         unsized=held.share.isnull().cast("int8").max(),
     )
     entry = ibis.window(group_by="owned_party")
-    in_entry = in_entry.mutate(whole=in_entry.together.sum().over(entry).fill_null(0.0))
-    in_entry = in_entry.mutate(share=(in_entry.whole > 1 + ROUNDING).ifelse(in_entry.greatest, in_entry.together))
-    in_entry = in_entry.mutate(told=in_entry.share.sum().over(entry).fill_null(0.0))
-    in_entry = in_entry.mutate(share=in_entry.share / ibis.greatest(in_entry.told, ibis.literal(1.0)))
-    entries = in_entry.group_by("owned").aggregate(
-        entries=in_entry.owned_party.nunique(), most_told=in_entry.told.max()
+    in_entry = in_entry.mutate(
+        whole=in_entry.together.sum().over(entry).fill_null(0.0),
+        first=(ibis.row_number().over(ibis.window(group_by="owned_party", order_by="holder")) == 0).cast("int64"),
     )
+    in_entry = in_entry.mutate(share=(in_entry.whole > 1 + ROUNDING).ifelse(in_entry.greatest, in_entry.together))
+    company = ibis.window(group_by="owned")
+    in_entry = in_entry.mutate(
+        told=in_entry.share.sum().over(entry).fill_null(0.0), entries=in_entry["first"].sum().over(company)
+    )
+    in_entry = in_entry.mutate(share=in_entry.share / ibis.greatest(in_entry.told, ibis.literal(1.0)))
     pairs = in_entry.group_by(["holder", "owned"]).aggregate(
         greatest=in_entry.share.max(),
-        summed=in_entry.share.sum(),
+        mean=in_entry.share.sum() / in_entry.entries.max(),
         nominee=in_entry.nominee.max(),
         unsized=in_entry.unsized.max(),
+        told=in_entry.told.max(),
     )
-    pairs = pairs.mutate(of_company=pairs.greatest.sum().over(ibis.window(group_by="owned")).fill_null(0.0))
-    joined = pairs.inner_join(entries, "owned")
-    fits = joined.of_company <= 1 + ROUNDING
-    return joined.select(
+    pairs = pairs.mutate(whole=pairs.greatest.sum().over(company).fill_null(0.0), told=pairs.told.max().over(company))
+    return pairs.select(
         "owned",
+        "told",
         owner="holder",
-        share=fits.ifelse(joined.greatest, joined.summed / joined.entries),
-        nominee=joined.nominee > 0,
-        unsized=joined.unsized > 0,
-        told=joined.most_told,
+        share=(pairs.whole <= 1 + ROUNDING).ifelse(pairs.greatest, pairs["mean"]),
+        nominee=pairs.nominee > 0,
+        unsized=pairs.unsized > 0,
     )
+
+
+def _held(stated: ibis.Table) -> ibis.Table:
+    """Each holding as it is told, by whom it is for: ``owned_party, owned, holder, share, nominee``."""
+    sized = (stated.interest == "control") & stated.share.notnull()
+    told = stated.filter(stated.interest.isin(["shareholding", "nominee"]) | sized)
+    told = told.mutate(lent=(told.interest == "nominee") | told.behalf.notnull())
+    pair = ibis.window(group_by=["owner_party", "owned_party"])
+    nothing = ibis.null("float64")
+    told = told.mutate(
+        registered=told.lent.ifelse(nothing, told.share).max().over(pair),
+        rank=ibis.row_number().over(ibis.window(group_by=["owner_party", "owned_party", "lent"], order_by="row_id")),
+    )
+    told = told.mutate(share=told.lent.ifelse(ibis.coalesce(told.share, told.registered), told.registered))
+    told = told.mutate(
+        others=told.lent.ifelse(told.share, 0.0).sum().over(pair).fill_null(0.0),
+        lends=told.lent.cast("int8").max().over(pair),
+    )
+    rest = told.share.isnull().ifelse(nothing, ibis.greatest(told.share - told.others, ibis.literal(0.0)))
+    # of what somebody holds itself there is one row a pair; what it holds for others leaves it the rest, if any
+    counts = told.lent.ifelse(told.behalf.notnull(), (told["rank"] == 0) & ((told.lends == 0) | (rest > ROUNDING)))
+    held = told.mutate(own=rest).filter(counts)
+    held = held.select(
+        "owner_party",
+        "owned_party",
+        "owned",
+        holder=held.lent.ifelse(held.behalf, held.owner),
+        share=held.lent.ifelse(held.share, held.own),
+        nominee="lent",
+    )
+    # parties that are one entity do not hold each other; a company may well hold its own shares
+    return held.filter((held.holder != held.owned) | (held.owner_party == held.owned_party))
 
 
 def holdings(stated: ibis.Table) -> ibis.Table:
