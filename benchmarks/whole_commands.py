@@ -40,13 +40,13 @@ def main() -> None:
         "thresher assess miri-2025 --central-only": [thresher, "assess", "miri-2025", "--central-only"],
         "thresher validate": [thresher, "validate"],
     }
-    print(f"\n{'command':40} {'wall s (median)':>16} {'min':>7} {'max':>7} {'peak MB':>9}")  # noqa: T201
+    print(f"\n{'command':40} {'wall s (median)':>16} {'min':>7} {'max':>7} {'peak MB':>9}")
     with tempfile.TemporaryDirectory() as folder:
         for label, command in commands.items():
             run_once(command, folder)
             runs = [run_once(command, folder) for _ in range(RUNS)]
             seconds = [wall for wall, _ in runs]
-            print(  # noqa: T201
+            print(
                 f"{label:40} {statistics.median(seconds):16.2f} {min(seconds):7.2f} {max(seconds):7.2f}"
                 f" {max(peak for _, peak in runs):9.0f}"
             )

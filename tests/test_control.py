@@ -200,58 +200,63 @@ def shares_of(made, company):
     }
 
 
-@pytest.mark.parametrize(
-    ("told", "owner", "unknown"),
-    [
-        # a nominee for somebody known, for nobody known, and told twice as a shareholder
-        ([("N", "C", 0.6, "nominee", "X")], "X", 0.4 + 0.6),
-        ([("N", "C", 0.6, "nominee")], "C", 1.0),
-        ([("N", "C", 0.6, "nominee"), ("N", "C", 0.6)], "C", 1.0),
-        ([("N", "C", None, "nominee", "P"), ("N", "C", 0.7)], "P", 0.3),
-        # what a nominee holds beyond is its own
-        ([("N", "C", 0.2, "nominee"), ("N", "C", 0.9)], "N", 0.3 + 0.7),
-        # a shareholding on behalf of another is that other's
-        ([("N", "C", 1.0, "shareholding", "P")], "P", 0.0),
-        # one holding told again, the latest of two, and two holdings of two records of one person
-        ([("P", "C", 0.4), ("P", "C", 0.4)], "C", 0.6),
-        ([("P", "C", 0.9, "shareholding", None, "2020-01-01"), ("P", "C", 0.2, "shareholding", None, "2024-01-01")], "C", 0.8),
-        ([("P", "C", 0.499), ("P2", "C", 0.499)], "P", 0.002),
-        ([("P", "C", 0.6), ("P2", "C", 0.6)], "P", 0.4),
-        # two entries of one company: told twice where they agree, the mean where they do not
-        ([("P", "C", 0.6), ("P", "C2", 0.6)], "P", 0.4),
-        ([("P", "C", 0.6), ("P", "C2", 0.6), ("X", "C", 0.4), ("Y", "C2", 0.4)], "P", 0.4),
-        # more than the whole is scaled down: nobody has a majority of it
-        ([("P", "C", 0.6), ("X", "C", 0.6)], "C", 0.5),
-        # unknown shares are nobody's votes, control by other means is somebody's whatever the votes
-        ([("P", "C", None)], "C", 1.0),
-        ([("P", "C", None, "control")], "P", 0.0),
-        ([("P", "C", 0.3, "control"), ("X", "C", 0.7)], "P", 0.7),
-        ([("P", "C", None, "officer")], "C", 1.0),
-        # a company's own shares do not vote, and belong to its shareholders
-        ([("C", "C", 0.5), ("P", "C", 0.3)], "P", 0.4),
-    ],
-)  # fmt: skip
-def test_statements_are_read_as_what_they_say(told, owner, unknown):
+READINGS = [
+    # a nominee for somebody known, for nobody known, and told twice as a shareholder
+    ([("N", "C", 0.6, "nominee", "X")], "X", 0.4 + 0.6),
+    ([("N", "C", 0.6, "nominee")], "C", 1.0),
+    ([("N", "C", 0.6, "nominee"), ("N", "C", 0.6)], "C", 1.0),
+    ([("N", "C", None, "nominee", "P"), ("N", "C", 0.7)], "P", 0.3),
+    # what a nominee holds beyond is its own
+    ([("N", "C", 0.2, "nominee"), ("N", "C", 0.9)], "N", 0.3 + 0.7),
+    # a shareholding on behalf of another is that other's
+    ([("N", "C", 1.0, "shareholding", "P")], "P", 0.0),
+    # one holding told again, the latest of two, and two holdings of two records of one person
+    ([("P", "C", 0.4), ("P", "C", 0.4)], "C", 0.6),
+    ([("P", "C", 0.9, "shareholding", None, "2020-01-01"), ("P", "C", 0.2, "shareholding", None, "2024-01-01")], "C", 0.8),
+    ([("P", "C", 0.499), ("P2", "C", 0.499)], "P", 0.002),
+    ([("P", "C", 0.6), ("P2", "C", 0.6)], "P", 0.4),
+    # two entries of one company: told twice where they agree, the mean where they do not
+    ([("P", "C", 0.6), ("P", "C2", 0.6)], "P", 0.4),
+    ([("P", "C", 0.6), ("P", "C2", 0.6), ("X", "C", 0.4), ("Y", "C2", 0.4)], "P", 0.4),
+    # more than the whole is scaled down: nobody has a majority of it
+    ([("P", "C", 0.6), ("X", "C", 0.6)], "C", 0.5),
+    # unknown shares are nobody's votes, control by other means is somebody's whatever the votes
+    ([("P", "C", None)], "C", 1.0),
+    ([("P", "C", None, "control")], "P", 0.0),
+    ([("P", "C", 0.3, "control"), ("X", "C", 0.7)], "P", 0.7),
+    ([("P", "C", None, "officer")], "C", 1.0),
+    # a company's own shares do not vote, and belong to its shareholders
+    ([("C", "C", 0.5), ("P", "C", 0.3)], "P", 0.4),
+]  # fmt: skip
+"""Statements about C: who controls it, and the share of it that has no known end. P is a person, X and Y have no filings."""
+
+
+def test_statements_are_read_as_what_they_say():
+    told, identity, expected = [], {}, {}
+    for at, (case, owner, unknown) in enumerate(READINGS):
+        told += [
+            (f"{at} {row[0]}", f"{at} {row[1]}", *row[2:4], *(one and f"{at} {one}" for one in row[4:5]), *row[5:])
+            for row in case
+        ]
+        identity |= {f"{at} P2": f"{at} P", f"{at} C2": f"{at} C"}
+        expected[f"{at} C"] = (f"{at} {owner}", pytest.approx(unknown, abs=1e-12))
     made, _ = screen(
-        "duckdb", told, parties=[("P", "person")], identity={"P2": "P", "C2": "C"}, holds=["C"]
+        "duckdb", told, parties=[(f"{at} P", "person") for at in range(len(READINGS))], identity=identity, holds=list(expected)
     )  # fmt: skip
-    assert owner_of(made)["C"] == owner
-    assert table(made, "owners", "entity")["C"]["unknown_share"] == pytest.approx(unknown, abs=1e-12)
+    owners = table(made, "owners", "entity")
+    assert {one: (owners[one]["owner"], owners[one]["unknown_share"]) for one in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("since", "until", "counts"),
-    [
-        (None, None, True),
-        ("2025-06-30", None, True),
-        ("2025-07-01", None, False),
-        (None, "2025-06-30", True),
-        (None, "2025-06-29", False),
-    ],
-)
-def test_only_what_is_in_force_on_the_day_counts(since, until, counts):
-    made, _ = screen("duckdb", [("X", "C", 1.0, "shareholding", None, since, until)], holds=["C"])
-    assert owner_of(made)["C"] == ("X" if counts else "C")
+def test_only_what_is_in_force_on_the_day_counts():
+    periods = {
+        "A": (None, None),
+        "B": ("2025-06-30", None),
+        "C": ("2025-07-01", None),
+        "D": (None, "2025-06-30"),
+        "E": (None, "2025-06-29"),
+    }
+    made, _ = screen("duckdb", [("X", one, 1.0, "shareholding", None, *period) for one, period in periods.items()])
+    assert [one for one, owner in owner_of(made).items() if owner == "X" and one != "X"] == ["A", "B", "D"]
 
 
 def test_an_owner_of_a_quarter_is_a_beneficial_owner_and_of_less_is_not():
@@ -377,24 +382,24 @@ def test_where_nothing_is_filed_nothing_can_be_looked_at():
     assert looked == pytest.approx({"P": 0.0, "A": 0.1})
 
 
-@pytest.mark.parametrize(
-    ("incorporated", "strength", "words"),
-    [
-        ("2024-03-01", 0, "365 days before"),
-        ("2024-03-02", 1, "364 days before"),
-        ("2025-03-11", 1, "10 days after"),
-    ],
-)
-def test_a_company_is_young_for_a_year(incorporated, strength, words):
+def test_a_company_is_young_for_a_year():
     _, found = screen(
         "duckdb",
         [],
-        parties=[("C", "company", None, None, None, None, day(incorporated))],
-        bought=[("C", "2025-03-01", None), ("C", "2025-05-01", None)],
+        parties=[
+            (name, "company", None, None, None, None, day(text))
+            for name, text in (("A", "2024-03-01"), ("B", "2024-03-02"), ("C", "2025-03-11"), ("D", "2024-03-02"))
+        ],
+        bought=[(name, date, None) for name in "ABC" for date in ("2025-03-01", "2025-05-01")],
     )
-    (row,) = found.findings.filter(found.findings.finding == "young_companies").to_pyarrow().to_pylist()
-    assert row["strength"] == strength
-    assert row["detail"] == f"It was incorporated {words} it first took chips."
+    rows = (
+        found.findings.filter(found.findings.finding == "young_companies").order_by("entity").to_pyarrow().to_pylist()
+    )
+    assert [(row["entity"], row["strength"], row["detail"]) for row in rows] == [
+        ("A", 0, "It was incorporated 365 days before it first took chips."),
+        ("B", 1, "It was incorporated 364 days before it first took chips."),
+        ("C", 1, "It was incorporated 10 days after it first took chips."),
+    ]
 
 
 def test_details_are_plain_sentences():

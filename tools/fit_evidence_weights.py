@@ -21,12 +21,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from screened import Screened, screened
 
+from screened import Screened, screened
 from thresher.screening.evidence import Weight, all_findings, cllr, fit_weights
 
 FIRST_SEED = 1001
-PENALTIES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
+PENALTIES = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
 FOLDS = 5
 TARGET = Path("src/thresher/screening/data/weights.csv")
 
@@ -62,9 +62,7 @@ def main() -> None:
     fitted = fit_weights(levels, hides, most, penalty=penalty)
     with TARGET.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ("finding", "level", "log10_likelihood_ratio", "share_of_hiders", "share_of_others", "owners")
-        )
+        writer.writerow(("finding", "level", "log10_likelihood_ratio", "share_of_hiders", "share_of_others", "owners"))
         for name, by_level in zip(all_findings(), fitted, strict=True):
             for level, one in enumerate(by_level):
                 writer.writerow(

@@ -15,7 +15,7 @@ from thresher.records.importing import import_records
 from thresher.records.samples import sample_records
 from thresher.screening.evidence import UNKNOWN, all_findings
 from thresher.screening.leads import Lead
-from thresher.screening.screen import Screening, screening
+from thresher.screening.screen import screening
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def screened(seed: int, *, parties: int = 2000, evaders: int = 5, engine: str = 
 
 
 def _beside_truth(
-    seed: int, truth: dict[str, Any], found: Screening, tables: dict[str, dict[str, list[Any]]], seconds: float
+    seed: int, truth: dict[str, Any], tables: dict[str, dict[str, list[Any]]], seconds: float
 ) -> Screened:
     entity_of = dict(zip(tables["identity"]["party"], tables["identity"]["entity"], strict=True))
     evader_of = {
@@ -81,7 +81,7 @@ def _beside_truth(
         np.array([lead.probability for lead in found.leads]),
         odds,
         [f"{lead.owner} {lead.name}" for lead in found.leads],
-        _recall(truth, found, tables, entity_of),
+        _recall(truth, tables, entity_of),
         seconds,
     )
 
@@ -97,7 +97,7 @@ def _level(lead: Lead, finding: str) -> int:
 
 
 def _recall(
-    truth: dict[str, Any], found: Screening, tables: dict[str, dict[str, list[Any]]], entity_of: dict[str, str]
+    truth: dict[str, Any], tables: dict[str, dict[str, list[Any]]], entity_of: dict[str, str]
 ) -> dict[str, float]:
     """What each step finds of what there is to find, and what of it is right."""
     true_party = dict(zip(truth["parties"]["party"], truth["parties"]["entity"], strict=True))
@@ -124,7 +124,11 @@ def _recall(
     ]
     owner_of = dict(zip(tables["entity_owner"]["entity"], tables["entity_owner"]["owner"], strict=True))
     whole = [
-        max(np.unique([owner_of.get(e, e) for e in {entity_of.get(p, p) for p in one["parties"]}], return_counts=True)[1])
+        max(
+            np.unique([owner_of.get(e, e) for e in {entity_of.get(p, p) for p in one["parties"]}], return_counts=True)[
+                1
+            ]
+        )
         / len({entity_of.get(p, p) for p in one["parties"]})
         for one in truth["evaders"]
     ]

@@ -63,7 +63,7 @@ def all_findings() -> dict[str, Finding]:
 
 
 class Weight(NamedTuple):
-    """What one level of a finding adds to the log10 odds, and how often hiders and others show it."""
+    """What one level of a finding adds to the log10 odds, how often hiders and others show it, how many owners bear it out."""
 
     log10_likelihood_ratio: float
     share_of_hiders: float
@@ -149,16 +149,18 @@ def fit_weights(
         start += most + 1
         seen = [levels[:, at] == level for level in range(most + 1)]
         known = levels[:, at] >= 0
-        owners = np.array([one.sum() for one in seen], dtype=float)
+        # a level is borne out by those who show it and by those who show less of the same
+        owners = np.array([seen[0].sum(), *np.cumsum([one.sum() for one in seen[1:]])], dtype=float)
         bound = likelihood_bound(owners)
         totals = np.clip(totals, -bound, bound)
+        totals[1:] = np.maximum.accumulate(totals[1:])
         result.append(
             [
                 Weight(
                     float(totals[level]),
                     float((one & hides).sum() / max((known & hides).sum(), 1)),
                     float((one & ~hides).sum() / max((known & ~hides).sum(), 1)),
-                    int(one.sum()),
+                    int(owners[level]),
                 )
                 for level, one in enumerate(seen)
             ]

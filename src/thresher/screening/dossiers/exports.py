@@ -78,8 +78,8 @@ def leads_as_ftm(engine: Engine, leads: Sequence[Lead], as_of: date) -> Iterator
     keep_members(engine, leads)
     graphs = graphs_of(engine, leads, as_of)
     names = {node.entity: node.name for one in graphs.values() for node in one.nodes}
-    entities = {entity: lead for lead in leads for entity in (lead.owner, *lead.entities)}
-    names |= {entity: lead.names.get(entity) or names.get(entity) for entity, lead in entities.items()}
+    members_of = {entity: lead for lead in leads for entity in (lead.owner, *lead.entities)}
+    names |= {entity: lead.names.get(entity) or names.get(entity) for entity, lead in members_of.items()}
     keep_entities(engine, [("", entity) for entity in sorted(names)])
     register = party_rows(engine)
     cited = {row for one in register.values() for row in one.rows}
@@ -93,9 +93,10 @@ def leads_as_ftm(engine: Engine, leads: Sequence[Lead], as_of: date) -> Iterator
     members: dict[str, list[str]] = {entity: [entity] for entity in names}
     for (_, entity), one in sorted(register.items()):
         members[entity] += sorted({rows[row].cells["party"] for row in one.rows if row in rows} - {entity})
-    yield from (dumps(party_entity(cells)) for _, cells in sorted(parties.items()))
-    yield from (dumps(ownership_entity(link)) for link in links)
-    yield from (dumps(_note(lead, members)) for lead in leads)
+    entities = [party_entity(cells) for _, cells in sorted(parties.items())]
+    yield from (
+        dumps(one) + "\n" for one in (*entities, *map(ownership_entity, links), *(_note(lead, members) for lead in leads))
+    )
 
 
 def _note(lead: Lead, members: dict[str, list[str]]) -> dict[str, Any]:

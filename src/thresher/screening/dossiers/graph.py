@@ -24,6 +24,8 @@ MOST_LINKS = 8
 """Links followed up from a holder of chips."""
 MOST_OWNERS = 6
 """Owners shown of one company for each kind of interest: those with the largest shares."""
+MOST_DATED = 16
+"""Lines of a drawing whose labels also have dates; those of more would cover each other, and the table has them."""
 BEHIND = "through a nominee"
 """For whom a nominee holds, where that is recorded."""
 
@@ -101,11 +103,13 @@ def graphs_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> dict[str, G
     graphs = {}
     for lead in leads:
         chips = _chips(lead)
+        edges = sorted(found[lead.owner].values(), key=lambda one: (one.owned, one.owner, one.row_id))
+        tied = {end for edge in edges for end in (edge.owner, edge.owned)} | {lead.owner, *chips}
         drawn = (
             Node(entity, lead.names.get(entity) or names.get(entity), entity == lead.owner, chips.get(entity, 0))
             for entity in nodes[lead.owner]
+            if entity in tied
         )
-        edges = sorted(found[lead.owner].values(), key=lambda one: (one.owned, one.owner, one.row_id))
         graphs[lead.owner] = Graph(tuple(drawn), tuple(edges), left_out[lead.owner])
     return graphs
 
@@ -176,12 +180,13 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """An edge of the drawing: its path, where its label stands, the label's lines, and the row it links to."""
+    """An edge of the drawing: its path, where its label stands, the label's lines, all there is to say, and its row."""
 
     path: str
     x: float
     y: float
     words: tuple[str, ...]
+    whole: str
     dashed: bool
     row_id: int
 
@@ -196,10 +201,14 @@ class Drawing(NamedTuple):
 
 
 BOX_WIDTH, BOX_HEIGHT = 190.0, 40.0
-_GAP_X, _GAP_Y, _MARGIN = 168.0, 22.0, 12.0
-_COLUMNS = 27
+_GAP_X, _GAP_Y, _MARGIN = 210.0, 22.0, 12.0
+_COLUMNS = 25
 """Letters that a box has room for."""
 _SWEEPS = 6
+_LETTER, _LINE = 6.2, 13.0
+"""About how wide a letter of a label is, and how high a line."""
+_ALONG = (0.62, 0.5, 0.7, 0.38, 0.3)
+"""Where on a line its label may stand."""
 
 
 def drawing_of(graph: Graph) -> Drawing:
@@ -273,7 +282,8 @@ def _lines(
     for one in graph.edges:
         between[one.owner, one.owned].append(one)
     owns, owned_by = Counter(owner for owner, _ in routes), Counter(owned for _, owned in routes)
-    lines = []
+    lines: list[Line] = []
+    taken: list[tuple[float, float, float, float]] = []
     for (owner, owned), stops in routes.items():
         curves = [_curve(place[start], place[end]) for start, end in pairwise(stops)]
         # a line over several columns goes straight on through its place in each
@@ -281,17 +291,38 @@ def _lines(
             f"{'L' if at else 'M'}{_point(curve[0])}C{' '.join(map(_point, curve[1:]))}"
             for at, curve in enumerate(curves)
         )
-        # labels stand near the end that has fewer lines, where those lines are furthest apart
-        curve, t = (curves[-1], 0.64) if owns[owner] >= owned_by[owned] else (curves[0], 0.36)
-        weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
-        x, y = (
-            sum(weight * value for weight, value in zip(weights, axis, strict=True))
-            for axis in zip(*curve, strict=True)
-        )
+        whole = _label(between[owner, owned])
+        words = whole if len(routes) <= MOST_DATED else whole[:1]
+        near_end = owns[owner] >= owned_by[owned]
+        x, y = _free_place(curves[-1] if near_end else curves[0], near_end, words, taken)
         edges = between[owner, owned]
         dashed = any(one.interest in ("nominee", BEHIND) for one in edges)
-        lines.append(Line(path, x, y, _label(edges), dashed, edges[0].row_id))
+        lines.append(Line(path, x, y, words, ", ".join(whole), dashed, edges[0].row_id))
     return lines
+
+
+def _free_place(
+    curve: Sequence[tuple[float, float]],
+    near_end: bool,
+    words: Sequence[str],
+    taken: list[tuple[float, float, float, float]],
+) -> tuple[float, float]:
+    """Where on its curve a label covers least of those before it; first near the end of fewer lines, where those part most."""
+    wide, high = max(map(len, words), default=0) * _LETTER, len(words) * _LINE
+    places = []
+    for t in _ALONG if near_end else [1 - t for t in _ALONG]:
+        weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
+        x, y = (sum(w * value for w, value in zip(weights, axis, strict=True)) for axis in zip(*curve, strict=True))
+        box = (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+        over = sum(
+            max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
+            * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
+            for other in taken
+        )
+        places.append((over, x, y, box))
+    _, x, y, box = min(places, key=lambda place: place[0])
+    taken.append(box)
+    return x, y
 
 
 def _point(place: tuple[float, float]) -> str:

@@ -32,6 +32,7 @@ from thresher.screening.dossiers.rows import (
     questions,
     site_rows,
 )
+from thresher.screening.dossiers.shared import Shared, shared_by
 from thresher.screening.engine import Engine
 from thresher.screening.evidence import probability_of
 from thresher.screening.leads import MOST_CITATIONS, Lead, Reason
@@ -114,6 +115,7 @@ class Dossier:
     rows: Mapping[RowId, CitedRow]
     timeline: timeline.Timeline
     graph: graph.Graph
+    shared: Sequence[Shared]
     questions: Mapping[str, Question]
     buyers: Sequence[str]
 
@@ -212,7 +214,8 @@ def dossiers_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> list[Doss
     sites = site_rows(engine, leads)
     timelines, graphs = timeline.timelines_of(engine, leads, as_of), graph.graphs_of(engine, leads, as_of)
     members, buyers = _members(engine), buyers_of(engine, as_of)
-    groups = {lead.owner: _groups(lead, found, sites) for lead in leads}
+    shared = shared_by(engine, {owner: [node.entity for node in one.nodes] for owner, one in graphs.items()})
+    groups = {lead.owner: _groups(lead, found, sites, shared[lead.owner]) for lead in leads}
     wanted = {lead.owner: _wanted(groups[lead.owner], timelines[lead.owner], graphs[lead.owner]) for lead in leads}
     rows = fetch_rows(engine, (row for some in wanted.values() for row in some))
     return [
@@ -222,6 +225,7 @@ def dossiers_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> list[Doss
             {row: rows[row] for row in sorted(wanted[lead.owner]) if row in rows},
             timelines[lead.owner],
             graphs[lead.owner],
+            shared[lead.owner],
             questions(
                 members.get(lead.owner, []),
                 buyers.get(lead.owner, []),
@@ -251,7 +255,10 @@ def _wanted(groups: Mapping[Any, Group], events: timeline.Timeline, drawn: graph
 
 
 def _groups(
-    lead: Lead, found: Mapping[str, Mapping[tuple[Any, ...], Cited]], sites: Mapping[tuple[Any, ...], Cited]
+    lead: Lead,
+    found: Mapping[str, Mapping[tuple[Any, ...], Cited]],
+    sites: Mapping[tuple[Any, ...], Cited],
+    shared: Sequence[Shared],
 ) -> dict[Any, Group]:
     """Every figure's rows, by what the figure is about."""
     nothing = Cited((), 0)
@@ -276,6 +283,8 @@ def _groups(
     for entity in dict.fromkeys((lead.owner, *lead.entities)):
         rows = found["party"].get((lead.owner, entity), nothing)
         made["party", entity] = (f"Entries of {text.short(entity)} in the register", "", rows, ("parties",))
+    for at, thing in enumerate(shared):
+        made["shared", at] = (f"Who shares {thing.words}", "", thing.rows, (thing.table,))
     return {key: Group(number, *parts) for number, (key, parts) in enumerate(made.items(), start=1)}
 
 

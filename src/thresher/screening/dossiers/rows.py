@@ -105,16 +105,16 @@ def first_rows(rows: ibis.Table, table: str, by: Sequence[str], most: int = MOST
     """For each group of ``rows`` (with a column ``row_id``) the first rows of the evidence's ``table``, and how many it has."""
     numbered = rows.select(*by, "row_id").distinct()
     numbered = numbered.mutate(
-        place=ibis.row_number().over(ibis.window(group_by=by, order_by="row_id")),
-        total=numbered.row_id.count().over(ibis.window(group_by=by)),
+        nth_row=ibis.row_number().over(ibis.window(group_by=by, order_by="row_id")),
+        rows_in_all=numbered.row_id.count().over(ibis.window(group_by=by)),
     )
     found: dict[tuple[Any, ...], list[RowId]] = defaultdict(list)
     total: dict[tuple[Any, ...], int] = {}
-    fetched = numbered.filter(numbered.place < most).drop("place").to_pyarrow().to_pylist()
+    fetched = numbered.filter(numbered.nth_row < most).drop("nth_row").to_pyarrow().to_pylist()
     for row in sorted(fetched, key=lambda row: int(row["row_id"])):
         key = tuple(row[name] for name in by)
         found[key].append((table, row["row_id"]))
-        total[key] = row["total"]
+        total[key] = row["rows_in_all"]
     return {key: Cited(tuple(ids), total[key]) for key, ids in found.items()}
 
 

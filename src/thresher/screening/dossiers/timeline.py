@@ -227,7 +227,9 @@ def _words(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
         name = names.get(party or "")
         return f"{short(name)} ({short(party)})" if name else short(party)
 
-    chips = "chips, how many is not known" if row["chips"] is None else f"{number(row['chips'])} chips"
+    chips = "chips, how many is not known"
+    if row["chips"] is not None:
+        chips = f"{number(row['chips'])} chip{'' if row['chips'] == 1 else 's'}"
     at = f", at {short(row['site'])}" if row.get("site") else ""
     match row["kind"]:
         case "incorporation":
