@@ -69,6 +69,10 @@ def main() -> None:
         values = [one.recall[name] for one in worlds]
         worst = max(values) if "wrong" in name else min(values)
         print(f"| {name} | {statistics.mean(values):.1%} | {worst:.1%} |")
+    print("\n| planted | evaders with it | shown by their leads |\n|---|---|---|")
+    for kind in worlds[0].signs:
+        shown, planted = np.array([one.signs[kind] for one in worlds]).sum(axis=0)
+        print(f"| {kind.replace('_', ' ')} | {planted} | {shown} |")
     print("\nEvaders that no lead among the first 20 is about:")
     for one in worlds:
         missing = sorted(set(range(one.evaders)) - set(one.evader[:20].tolist()))

@@ -17,7 +17,6 @@ from thresher.records.importing import import_records
 from thresher.screening.account import account, account_store, balance_of, choices, duties
 from thresher.screening.custody import held_at
 from thresher.screening.engine import engine_of_tables
-from thresher.screening.ledger import AMOUNTS
 
 AS_OF = date(2026, 6, 30)
 TYPES = {
@@ -244,8 +243,8 @@ def test_a_finding_that_could_not_be_looked_at_has_no_row(accounted):
 
 def test_losses_that_add_up_are_seen_over_many_counts(accounted):
     _, rows, _ = accounted
-    # 110 of 1000 at 1% a count: 110 / sqrt(10^2 + 8.9^2)
-    assert rows["Y", "ledger_drift"]["strength"] == pytest.approx(110 / (10**2 + 8.9**2) ** 0.5, rel=0.01)
+    # 110 of 1000 at 1% a count lie at 110 / sqrt(10^2 + 8.9^2) by their sum; Page's test sees them a little better
+    assert 110 / (10**2 + 8.9**2) ** 0.5 <= rows["Y", "ledger_drift"]["strength"] < 10
     assert rows["Z", "ledger_drift"]["strength"] < 1
     assert rows["Y", "chips_unaccounted_for"]["strength"] == 110
     assert rows["Z", "chips_unaccounted_for"]["strength"] == 0
@@ -328,7 +327,7 @@ def test_a_balance_by_hand(accounted):
     assert rows["EX", None, "2026-04-01"]["missing"] == -1
     bulk = rows["S", None, "2026-01-01"]
     assert bulk["regime"] == "bulk"
-    assert (bulk["opening"], bulk["received"], bulk["expected"], bulk["awaited"]) == (50, 40, 90, 40)
+    assert (bulk["opening"], bulk["received"], bulk["expected"], bulk["declared"]) == (50, 40, 90, None)
     by_party = balance_of(engine, AS_OF, ("party",), "quarter")
     bulk = by_party.filter((by_party.party == "S") & (by_party.regime == "bulk")).to_pyarrow().to_pylist()[-1]
     assert (bulk["expected"], bulk["declared"], bulk["unaccounted"], bulk["awaited"]) == (190, 120, 70, 40)
@@ -398,9 +397,7 @@ def test_parties_of_one_entity_hand_nothing_over():
     found = account(engine, AS_OF).findings.to_pyarrow().to_pylist()
     assert {row["entity"] for row in found} == {"X"}
     assert not any(row["strength"] for row in found)
-    (line,) = (
-        balance_of(engine, AS_OF, ("party",), "quarter").filter(ibis._.declared.notnull()).to_pyarrow().to_pylist()
-    )
+    *_, line = balance_of(engine, AS_OF, ("party",), "quarter").order_by("period").to_pyarrow().to_pylist()
     assert line["declared"] == 1  # the second register entry replaces the first
 
 
@@ -476,22 +473,23 @@ def test_a_counting_error_that_is_none_is_refused(error):
         choices(error)
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 40))
-def test_a_further_loss_never_lowers_what_is_unaccounted(bought, lost, more):
-    def found(loss):
-        counts = [declared("S", "S-S", 100, "2025-03-31"), declared("S", "S-S", 100 + bought - loss, "2026-03-31")]
-        purchase = table(BOUGHT, [(1, date(2025, 5, 1), "S", "M", "H100-SXM", float(bought))])
-        return strengths(small((), counts, purchase), "chips_unaccounted_for")["S"]
-
-    assert found(lost + more) >= found(lost)
-    assert found(0) == 0
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 60), st.lists(st.integers(0, 100), min_size=2, max_size=8))
+def test_a_further_loss_never_lowers_what_is_unaccounted(bought, losses):
+    losses = [0, *sorted(losses)]
+    counts = [declared(f"S{at}", "S-S", 100, "2025-03-31") for at in range(len(losses))]
+    counts += [declared(f"S{at}", "S-S", 100 + bought - min(loss, 100), "2026-03-31") for at, loss in enumerate(losses)]
+    purchases = [(at, date(2025, 5, 1), f"S{at}", "M", "H100-SXM", float(bought)) for at in range(len(losses))]
+    found = strengths(small((), counts, table(BOUGHT, purchases)), "chips_unaccounted_for")
+    assert [found[f"S{at}"] for at in range(len(losses))] == sorted(found.values())
+    assert found["S0"] == 0
+    assert found[f"S{len(losses) - 1}"] in {0, min(losses[-1], 100)}
 
 
 EVENTS = ("commission", "sale", "transfer", "install", "remove", "repair", "decommission", "destroy")
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -522,7 +520,7 @@ def test_any_history_has_an_answer_that_adds_up(history):
         assert number == sum(row["entity"] == party for row in held)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.lists(st.sampled_from(["sell", "move", "scrap"]), max_size=6), st.integers(1, 3))
 def test_a_complete_history_leaves_nothing_unaccounted(steps, chips):
     rows, holder, site, day = [], 0, 0, date(2025, 1, 1)
@@ -549,10 +547,6 @@ def test_a_complete_history_leaves_nothing_unaccounted(steps, chips):
     assert all(
         row["missing"] == 0 for row in balance_of(engine, AS_OF, ("party", "site"), "month").to_pyarrow().to_pylist()
     )
-
-
-def test_an_entry_has_amounts_of_its_own():
-    assert len(set(AMOUNTS)) == len(AMOUNTS)
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ READINGS = [
 """Statements about C: who controls it, and the share of it that has no known end. P is a person, X and Y have no filings."""
 
 
-def test_statements_are_read_as_what_they_say():
+def test_statements_are_read_as_what_they_say(engine):
     told, identity, expected = [], {}, {}
     for at, (case, owner, unknown) in enumerate(READINGS):
         told += [
@@ -241,7 +241,7 @@ def test_statements_are_read_as_what_they_say():
         identity |= {f"{at} P2": f"{at} P", f"{at} C2": f"{at} C"}
         expected[f"{at} C"] = (f"{at} {owner}", pytest.approx(unknown, abs=1e-12))
     made, _ = screen(
-        "duckdb", told, parties=[(f"{at} P", "person") for at in range(len(READINGS))], identity=identity, holds=list(expected)
+        engine, told, parties=[(f"{at} P", "person") for at in range(len(READINGS))], identity=identity, holds=list(expected)
     )  # fmt: skip
     owners = table(made, "owners", "entity")
     assert {one: (owners[one]["owner"], owners[one]["unknown_share"]) for one in expected} == expected

@@ -31,6 +31,7 @@ from thresher.screening.dossiers.page import dossiers_of, lead_page
 from thresher.screening.dossiers.rows import cited_rows, sql_text
 from thresher.screening.engine import engine_of_tables
 from thresher.screening.evidence import all_findings, probability_of
+from thresher.screening.joint_control import shared_kinds
 from thresher.screening.leads import Inspection, Lead, Reason, SiteToInspect
 
 AS_OF = date(2025, 6, 30)
@@ -539,6 +540,46 @@ def test_the_graph_goes_from_the_holders_up(engine):
     before = graph.graph_of(engine, lead_about(), date(2025, 1, 15))
     assert ("P-2", "P-3", "officer") in {(one.owner, one.owned, one.interest) for one in before.edges}
     assert ("P-3", "P-2", "shareholding") not in {(one.owner, one.owned, one.interest) for one in before.edges}
+
+
+def test_what_entities_share_is_listed_with_its_rows():
+    engine = engine_about()
+    assert dossiers_of(engine, [lead_about()], AS_OF)[0].shared == []
+    engine.keep(
+        "joint_evidence",
+        pa.table(
+            {
+                "left": ["P-2", "P-2", "P-2"],
+                "right": ["P-3", "P-3", "P-99"],
+                "kind": ["phone", "officer", "phone"],
+                "value": ["30<b>1", "P-1", "30<b>1"],
+                "weight": [math.log(100.0), math.log(20.0), math.log(100.0)],
+            }
+        ),
+    )
+    rows = [
+        ("P-2", "phone", "30<b>1", "parties", 2),
+        ("P-3", "phone", "30<b>1", "parties", 3),
+        ("P-99", "phone", "30<b>1", "parties", 4),
+    ]
+    rows += [("P-3", "officer", "P-1", "ownership", at) for at in range(1, 14)] + [
+        ("P-2", "officer", "P-1", "ownership", None)
+    ]
+    names = ("entity", "kind", "value", "table", "row_id")
+    engine.keep("shared_things", pa.table({name: [row[at] for row in rows] for at, name in enumerate(names)}))
+    engine.keep("shared_kinds", shared_kinds())
+    found = dossiers_of(engine, [lead_about()], AS_OF)[0]
+    assert [(one.words, one.entities) for one in found.shared] == [
+        ("a telephone number", ("P-2", "P-3")),
+        ("an officer", ("P-2", "P-3")),
+    ]
+    assert found.shared[0].log10_likelihood_ratio == pytest.approx(2.0)
+    assert found.shared[0].rows == ((("parties", 2), ("parties", 3)), 2)
+    assert (len(found.shared[1].rows.rows), found.shared[1].rows.total) == (10, 13)
+    parsed = Page(lead_page(found, SCREENED, 1))
+    assert {link[1:] for link in parsed.links if link.startswith("#")} <= set(parsed.ids)
+    assert "a telephone number30<b>1" in parsed.text
+    assert "× 100" in parsed.text
 
 
 def test_a_circle_and_a_crowd_of_owners_are_drawn_bounded():

@@ -15,7 +15,21 @@ from thresher.records.importing import import_records
 from thresher.records.samples import sample_records
 from thresher.screening.evidence import UNKNOWN, all_findings
 from thresher.screening.leads import Lead
-from thresher.screening.screen import screening
+from thresher.screening.screen import Screening, screening
+
+SIGN_OF = {
+    "purchases_structured": "purchases_under_the_line",
+    "purchases_not_in_custody": "bought_but_not_seen",
+    "serials_cloned": "serial_in_two_places",
+    "serials_after_destruction": "impossible_events",
+    "serials_rotated": "rotated_between_sites",
+    "transfers_without_notice": "transfers_without_notice",
+    "sites_undeclared": "chips_nobody_declared",
+    "sites_declared_in_part": "chips_nobody_declared",
+    "sites_with_dimmed_meter": "power_below_declared",
+    "sites_elsewhere": "ping_contradicts_site",
+}
+"""The finding that should show each kind of planted sign."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,8 @@ class Screened:
     log10_likelihood_ratio: np.ndarray
     names: list[str]
     recall: dict[str, float]
+    signs: dict[str, tuple[int, int]]
+    """For each kind of planted sign, the evaders with it whose leads show it, and the evaders with it."""
     seconds: float
 
 
@@ -50,13 +66,13 @@ def screened(seed: int, *, parties: int = 2000, evaders: int = 5, engine: str = 
             seconds = time.perf_counter() - start
             tables = {
                 name: opened.table(name).to_pyarrow().to_pydict()
-                for name in ("identity", "purchases_resolved", "entity_owner", "chip_labels")
+                for name in ("identity", "purchases_resolved", "entity_owner", "held")
             }
         return _beside_truth(seed, truth, found, tables, seconds)
 
 
 def _beside_truth(
-    seed: int, truth: dict[str, Any], tables: dict[str, dict[str, list[Any]]], seconds: float
+    seed: int, truth: dict[str, Any], found: Screening, tables: dict[str, dict[str, list[Any]]], seconds: float
 ) -> Screened:
     entity_of = dict(zip(tables["identity"]["party"], tables["identity"]["entity"], strict=True))
     evader_of = {
@@ -82,6 +98,7 @@ def _beside_truth(
         odds,
         [f"{lead.owner} {lead.name}" for lead in found.leads],
         _recall(truth, tables, entity_of),
+        _signs(truth, tables, levels, np.array(evader), names),
         seconds,
     )
 
@@ -94,6 +111,32 @@ def holders(lead: Lead) -> list[str]:
 def _level(lead: Lead, finding: str) -> int:
     level = next(reason.level for reason in lead.reasons if reason.finding == finding)
     return UNKNOWN if level is None else level
+
+
+def _signs(
+    truth: dict[str, Any],
+    tables: dict[str, dict[str, list[Any]]],
+    levels: np.ndarray,
+    evader: np.ndarray,
+    names: list[str],
+) -> dict[str, tuple[int, int]]:
+    """Whether the leads of each evader show what was planted about it."""
+    by_party = {party: number for number, one in enumerate(truth["evaders"]) for party in one["parties"]}
+    owner = {site: number for number, one in enumerate(truth["evaders"]) for site in one["sites"]}
+    owner |= {
+        serial: by_party[party]
+        for serial, party in zip(tables["held"]["serial"], tables["held"]["party"], strict=True)
+        if party in by_party
+    }
+    by_entity = {entity: number for number, one in enumerate(truth["evaders"]) for entity in one["entities"]}
+    bought = zip(truth["purchases"]["id"], truth["purchases"]["entity"], strict=True)
+    owner |= {purchase: by_entity[entity] for purchase, entity in bought if entity in by_entity}
+    found = {}
+    for kind, sign in SIGN_OF.items():
+        planted = {owner.get(one[0] if isinstance(one, list) else one) for one in truth["anomalies"][kind]} - {None}
+        shown = levels[:, names.index(sign)] >= 1
+        found[kind] = (sum(bool(shown[evader == number].any()) for number in planted), len(planted))
+    return found
 
 
 def _recall(

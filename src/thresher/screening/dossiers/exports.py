@@ -95,7 +95,8 @@ def leads_as_ftm(engine: Engine, leads: Sequence[Lead], as_of: date) -> Iterator
         members[entity] += sorted({rows[row].cells["party"] for row in one.rows if row in rows} - {entity})
     entities = [party_entity(cells) for _, cells in sorted(parties.items())]
     yield from (
-        dumps(one) + "\n" for one in (*entities, *map(ownership_entity, links), *(_note(lead, members) for lead in leads))
+        dumps(one) + "\n"
+        for one in (*entities, *map(ownership_entity, links), *(_note(lead, members) for lead in leads))
     )
 
 
