@@ -1,5 +1,7 @@
 """How well a screening finds planted evaders: ten sample jurisdictions of known truth, as tables of docs/screening.md.
 
+Seeds 11 to 20: some of 1 to 10 were looked at while the steps were built, and the weights were fitted on those from 1001 on.
+
 Run from the root of the repository: ``python benchmarks/screening.py [SEEDS]``.
 """
 
@@ -18,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from screened import Screened, screened
 from thresher.screening.evidence import cllr
 
+FIRST_SEED = 11
 TOP = (5, 10, 20)
 BINS = (0.0, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
 
@@ -29,7 +32,7 @@ def found_in(world: Screened, top: int) -> int:
 
 def main() -> None:
     """Screen the jurisdictions and print the tables."""
-    seeds = range(1, 1 + int(sys.argv[1] if len(sys.argv) > 1 else 10))
+    seeds = range(FIRST_SEED, FIRST_SEED + int(sys.argv[1] if len(sys.argv) > 1 else 10))
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         worlds = list(pool.map(screened, seeds))
     hides = np.concatenate([one.hides for one in worlds])

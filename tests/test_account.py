@@ -3,7 +3,6 @@
 import json
 from datetime import date, datetime, timedelta
 
-import ibis
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
@@ -14,7 +13,7 @@ from thresher.cli.account import account as account_command
 from thresher.cli.shared import Commands
 from thresher.errors import InputError
 from thresher.records.importing import import_records
-from thresher.screening.account import account, account_store, balance_of, choices, duties
+from thresher.screening.account import account, balance_of, choices, duties
 from thresher.screening.custody import held_at
 from thresher.screening.engine import engine_of_tables
 
@@ -592,20 +591,15 @@ def test_the_command_says_whether_the_chips_add_up(store):
     assert answer["outcomes"]["accounted_for"] is True
     assert answer["outcomes"]["balances_open"] == 0
     assert answer["outcomes"]["regimes"]["items"]["loss_found"] == 0
-    printed = run(path, "--by", "site", "--period", "month")
-    assert printed.exit_code == 0
-    assert "Each chip has a serial number" in printed.stdout
-    assert account_store(path, as_of=date(2025, 9, 30)).outcomes["summary"]["stale_register"]["looked_at"] == 1
+    assert answer["outcomes"]["summary"]["stale_register"]["looked_at"] == 1
 
 
 def test_the_command_ends_with_one_where_something_is_unaccounted_for(store):
     path = store(clone=True)
-    result = run(path, "--as-of", "2025-09-30")
+    result = run(path, "--by", "site", "--period", "month")
     assert result.exit_code == 1, result.output
+    assert "Each chip has a serial number" in result.stdout
     assert "given away twice" in result.stdout
-    before = run(path, "--as-of", "2025-07-30", "--json", "-")
-    assert before.exit_code == 0, before.output
-    assert json.loads(before.stdout)["outcomes"]["summary"]["serial_in_two_places"]["found_at"] == 0
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ regression over owners, balanced between those that hide a covered cluster and t
 bounded by log10(1 + owners that show the level). The penalty is the one of a few that gives the least Cllr over
 jurisdictions left out.
 
-Data: the sample records of seeds 1001 and on (the benchmark's are 1 to 10), 2,000 parties each, with 5 to 20 evaders so that
+Data: the sample records of seeds 1001 and on (the benchmark's are 11 to 20), 2,000 parties each, with 5 to 20 evaders so that
 there are enough to learn from.
 
 Run from the root of the repository: ``python tools/fit_evidence_weights.py [SEEDS]``. It takes about half a minute a seed

@@ -19,6 +19,7 @@ from thresher.screening.custody import NOBODY, has_table, held_at, named, take_f
 from thresher.screening.custody_checks import (
     IMPOSSIBLE,
     KINDS,
+    KINDS_OF,
     NOT_NOTIFIED,
     TWO_PLACES,
     flag_custody,
@@ -308,6 +309,9 @@ def _cited(table: ibis.Table, finding: str, source: str) -> ibis.Table:
     )
 
 
+_CITED = ["entity", "finding", "table", "row_id"]
+
+
 def _text(number: ibis.Value) -> ibis.Value:
     """A whole number of chips or days in digits."""
     return number.round().cast("int64").cast("string")
@@ -324,27 +328,26 @@ def _in_custody(engine: Engine) -> ibis.Table:
 def _histories(engine: Engine, gap_weight: float) -> Parts:
     """Findings `TWO_PLACES` and `IMPOSSIBLE`: distinct serial numbers, each with the weight of the worst in its history."""
     flags = flag_custody(engine, gap_weight)
-    by_serial = flags.group_by("entity", "finding", "serial").agg(
-        weight=flags.weight.max(), **{kind: (flags.kind == kind).cast("int64").max() for kind in KINDS}
-    )
-    sums = by_serial.group_by("entity", "finding").agg(
-        strength=by_serial.weight.sum(), **{kind: by_serial[kind].sum() for kind in KINDS}
-    )
-    sums = engine.keep("_account_histories", sums)
+    names = (TWO_PLACES, IMPOSSIBLE, *KINDS)
+    by_serial = flags.group_by("entity", "serial").agg(**{name: flags[name].max() for name in names})
+    sums = by_serial.group_by(_entity=by_serial.entity).agg(**{name: by_serial[name].sum() for name in names})
     universe = engine.keep("_account_universe", _in_custody(engine))
-    parts = []
-    for finding in (TWO_PLACES, IMPOSSIBLE):
-        mine = sums.filter(sums.finding == finding).drop("finding").rename(_entity="entity")
-        joined = universe.left_join(mine, universe.entity == mine._entity)
-        joined = joined.mutate(strength=joined.strength.fill_null(0.0))
+    joined = engine.keep("_account_histories", universe.left_join(sums, universe.entity == sums._entity))
+    parts, cited = [], []
+    for finding, kinds in KINDS_OF.items():
         told = ibis.literal("Chips by serial number: ")
-        for kind, text in KINDS.items():
-            told += ibis.ifelse(ibis.coalesce(joined[kind] > 0, False), _text(joined[kind]) + f" {text}, ", "")
+        for kind in kinds:
+            told += ibis.ifelse(ibis.coalesce(joined[kind] > 0, False), _text(joined[kind]) + f" {KINDS[kind]}, ", "")
         told = told.substr(0, told.length() - 2) + "."
         nothing = "Nothing of the kind in " + joined.events.cast("string") + " records of custody."
-        parts.append(_rows(joined.mutate(detail=ibis.ifelse(joined.strength > 0.0, told, nothing)), finding))
-    cited = flags.select("entity", "finding", "table", row_id=flags.row_id.cast("int64"))
-    return parts, [cited]
+        strength = joined[finding].fill_null(0.0)
+        parts.append(
+            _rows(joined.mutate(strength=strength, detail=ibis.ifelse(strength > 0.0, told, nothing)), finding)
+        )
+        behind = flags.filter(flags[finding] > 0.0)
+        row = behind.row_id.cast("int64")
+        cited.append(behind.select("entity", "table", finding=ibis.literal(finding), row_id=row)[_CITED])
+    return parts, cited
 
 
 def _notices(engine: Engine, as_of: date, look_back_days: int, notice_days: float) -> Parts:

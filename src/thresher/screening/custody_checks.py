@@ -6,6 +6,7 @@ A record that contradicts itself counts in full; one that only lacks an event, a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import ibis
@@ -30,7 +31,8 @@ KINDS = {
     "not_removed": "installed elsewhere without having been removed",
 }
 """What can be wrong with a chip's history, in words that follow a number of chips."""
-_AT_TWO_PLACES = frozenset({"given_twice", "installed_elsewhere", "used_by_two", "commissioned_twice", "two_types"})
+_AT_TWO_PLACES = ("given_twice", "installed_elsewhere", "used_by_two", "commissioned_twice", "two_types")
+KINDS_OF = {TWO_PLACES: _AT_TWO_PLACES, IMPOSSIBLE: tuple(kind for kind in KINDS if kind not in _AT_TWO_PLACES)}
 _WEAK = frozenset({"not_the_holder", "never_received", "never_installed", "not_removed"})
 _CONCERNED = {
     "given_twice": ("giver", "before", "after"),
@@ -137,7 +139,8 @@ def flag_custody(engine: Engine, gap_weight: float) -> ibis.Table:
     Returns
     -------
     ibis.Table
-        ``entity`` (code), ``finding``, ``kind`` (of `KINDS`), ``serial``, ``weight``, ``table``, ``row_id``.
+        ``entity`` (code), ``serial``, ``table`` and ``row_id``; 1 or 0 for each of `KINDS`; and, by the names of the findings
+        `TWO_PLACES` and `IMPOSSIBLE`, the weight of the worst of theirs.
     """
     events, claims = engine.table("custody_ordered"), claims_of_others(engine)
     claims = claims.select(_serial="serial", _n="n", claim="claim")
@@ -165,25 +168,38 @@ def flag_custody(engine: Engine, gap_weight: float) -> ibis.Table:
         "never_installed": (event == "remove") & (events.site_before == NOBODY) & (events.event_before != "remove"),
         "not_removed": moved_in & ~other,
     }
-    what = {kind: ibis.coalesce(condition, False) for kind, condition in what.items()}
-    flagged = events.mutate(**what).filter(ibis.or_(*(ibis._[kind] for kind in what)))
+    flagged = events.mutate(**{kind: ibis.coalesce(condition, False).cast("int8") for kind, condition in what.items()})
+    flagged = flagged.filter(ibis.or_(*(flagged[kind] == 1 for kind in what)))
     flagged = engine.keep(
         "_custody_flagged", flagged.select("serial", "row_id", "giver", "before", "after", "claim", *what)
     )
-    parts = []
-    for kind in what:
-        found = flagged.filter(flagged[kind])
-        weak = ibis.coalesce(found.claim == "given_once_more", False) if kind == "given_twice" else kind in _WEAK
-        found = found.mutate(
-            finding=ibis.literal(TWO_PLACES if kind in _AT_TWO_PLACES else IMPOSSIBLE),
-            kind=ibis.literal(kind),
-            weight=ibis.ifelse(weak, gap_weight, 1.0),
+    parts = [
+        flagged.filter(ibis.coalesce(flagged[side] > NOBODY, False)).select(
+            "serial",
+            "row_id",
+            entity=side,
+            table=ibis.literal("custody"),
+            once=ibis.coalesce(flagged.claim == "given_once_more", False),
+            **{kind: flagged[kind] if _concerns(kind, side) else ibis.literal(0, "int8") for kind in KINDS},
         )
-        for side in _CONCERNED.get(kind, ("before", "after")):
-            there = found.filter(ibis.coalesce(found[side] > NOBODY, False))
-            parts.append(there.select("finding", "kind", "serial", "weight", "row_id", entity=there[side]))
-    flags = ibis.union(*parts).mutate(table=ibis.literal("custody"))
-    return engine.keep("custody_flags", flags.union(_two_types(engine)[flags.columns]))
+        for side in ("giver", "before", "after")
+    ]
+    flags = ibis.union(*parts, _two_types(engine)[parts[0].columns])
+    return engine.keep(
+        "custody_flags", flags.mutate(**{name: _worst(flags, kinds, gap_weight) for name, kinds in KINDS_OF.items()})
+    )
+
+
+def _concerns(kind: str, side: str) -> bool:
+    """Whether a flag that events of custody raise concerns the giver, the holder before or the holder after."""
+    return kind != "two_types" and side in _CONCERNED.get(kind, ("before", "after"))
+
+
+def _worst(flags: ibis.Table, kinds: Iterable[str], gap_weight: float) -> ibis.Value:
+    """The weight of the worst of some kinds of flags; 0 where there is none of them."""
+    weights = [flags[kind] * (gap_weight if kind in _WEAK else 1.0) for kind in kinds if kind != "given_twice"]
+    twice = flags.given_twice * ibis.ifelse(flags.once, gap_weight, 1.0)
+    return ibis.greatest(*weights, *([twice] if "given_twice" in kinds else ()))
 
 
 def _two_types(engine: Engine) -> ibis.Table:
@@ -195,10 +211,9 @@ def _two_types(engine: Engine) -> ibis.Table:
     rows = chips.select("serial", "row_id").semi_join(double, "serial").join(holder, "serial")
     return rows.select(
         *("entity", "serial", "row_id"),
-        finding=ibis.literal(TWO_PLACES),
-        kind=ibis.literal("two_types"),
-        weight=ibis.literal(1.0),
         table=ibis.literal("chips"),
+        once=ibis.literal(False),
+        **{kind: ibis.literal(int(kind == "two_types"), "int8") for kind in KINDS},
     )
 
 

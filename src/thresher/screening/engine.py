@@ -138,7 +138,9 @@ def _spark_engine() -> Engine:
     session = SparkSession.getActiveSession() or (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "4")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.adaptive.enabled", "false")  # on one machine, planning anew costs more than it saves
+        .config("spark.driver.memory", "3g")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.warehouse.dir", tempfile.mkdtemp(prefix="thresher-spark-"))
         .getOrCreate()

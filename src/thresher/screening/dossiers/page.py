@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -99,6 +99,10 @@ class Group(NamedTuple):
         if len(self.cited.rows) == 1 and self.cited.total == 1:
             return anchor_of(*self.cited.rows[0])
         return f"rows-{self.number}"
+
+    def of_rows(self, rows: Container[RowId]) -> Group:
+        """The same with those of its rows that were found in the evidence."""
+        return self._replace(cited=self.cited._replace(rows=tuple(row for row in self.cited.rows if row in rows)))
 
     @property
     def left_out(self) -> int | None:
@@ -221,7 +225,7 @@ def dossiers_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> list[Doss
     return [
         Dossier(
             lead,
-            groups[lead.owner],
+            {key: group.of_rows(rows) for key, group in groups[lead.owner].items()},
             {row: rows[row] for row in sorted(wanted[lead.owner]) if row in rows},
             timelines[lead.owner],
             graphs[lead.owner],

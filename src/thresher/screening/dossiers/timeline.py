@@ -19,7 +19,17 @@ from thresher.screening.engine import Engine
 from thresher.screening.leads import Lead
 
 dates: Any = matplotlib_dates  # untyped
-KINDS = ("incorporation", "ownership", "purchase", "received", "moved", "given up", "declaration")
+TABLES = {
+    "incorporation": "parties",
+    "ownership": "ownership",
+    "purchase": "purchases",
+    "received": "custody",
+    "moved": "custody",
+    "given up": "custody",
+    "declaration": "declarations",
+}
+"""The kinds of events and where they are read."""
+KINDS = tuple(TABLES)
 MOST_OF_A_KIND = 28
 """Events of one kind on a page: those of most chips, then the latest; seven kinds make fewer than 200."""
 MOST_ROWS_OF_AN_EVENT = 5
@@ -61,76 +71,80 @@ def timeline_of(engine: Engine, lead: Lead, as_of: date) -> list[Event]:
 
 def timelines_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> dict[str, Timeline]:
     """The events about each lead up to a day, by owner; `thresher.screening.dossiers.rows.keep_members` comes first."""
-    raw = [
-        *_incorporations(engine, as_of),
-        *_ownership(engine, as_of),
-        *_purchases(engine, as_of),
-        *_custody(engine, as_of),
-        *_declarations(engine, as_of),
-    ]
-    names = names_of(engine, (row[key] for row in raw for key in ("party", "other") if row.get(key)))
+    parts = [part(engine, as_of) for part in (_incorporations, _ownership, _purchases, _custody, _declarations)]
+    raw = _bounded(engine, ibis.union(*(_shaped(part) for part in parts)))
+    names = names_of(engine, (row[key] for row in raw for key in ("party", "other") if row[key]))
     found: dict[str, list[Event]] = {lead.owner: [] for lead in leads}
     in_all: dict[str, dict[str, int]] = defaultdict(dict)
     for row in raw:
         ids = tuple(sorted(row["row_ids"]))
-        found[row["lead"]].append(
-            Event(row["day"], row["kind"], _words(row, names), row["table"], ids, row["rows"], row.get("chips"))
-        )
+        event = Event(row["day"], row["kind"], _words(row, names), TABLES[row["kind"]], ids, row["rows"], row["chips"])
+        found[row["lead"]].append(event)
         in_all[row["lead"]][row["kind"]] = row["events"]
     timelines = {}
     for owner, events in found.items():
-        events.sort(key=lambda one: (one.date, KINDS.index(one.kind), one.table, one.row_ids))
+        events.sort(key=lambda one: (one.date, KINDS.index(one.kind), one.row_ids, one.text))
         shown = Counter(one.kind for one in events)
         left = {kind: count - shown[kind] for kind, count in in_all[owner].items() if count > shown[kind]}
         timelines[owner] = Timeline(events, left)
     return timelines
 
 
-def _bounded(
-    engine: Engine,
-    rows: ibis.Table,
-    table: str,
-    by: Sequence[str],
-    chips: ibis.Deferred | None = None,
-    **more: ibis.Deferred,
-) -> list[dict[str, Any]]:
-    """Events from rows with ``lead, kind, day, row_id`` and ``by``: one for each group, the largest of each lead and kind.
+_WHAT = {
+    **dict.fromkeys(("party", "other", "site", "event", "interest", "side", "id", "chip", "currency"), "string"),
+    **dict.fromkeys(("share", "amount"), "float64"),
+}
+"""What an event says, beside its lead, kind and day."""
 
-    What is asked of each event (``chips`` and ``more``) is worked out for those alone that are shown, however many there are.
+
+def _shaped(rows: ibis.Table) -> ibis.Table:
+    """Rows of any kind in the one form that `_bounded` takes: ``key`` says which rows of a day are one event.
+
+    ``number`` counts chips where the row has a count, ``serial`` names one where it is about one.
     """
-    group = ["lead", "kind", "day", *by]
-    number = rows["number"].sum() if "number" in rows.columns else ibis.null("float64")
-    grouped = rows.group_by(group).agg(rows=rows.row_id.count(), size=number)
-    size = [ibis.desc(grouped["size"].fill_null(0.0)), ibis.desc("rows"), ibis.desc("day"), *by]
+    blanks = {"serial": "string", "number": "float64"} | _WHAT
+    given = {name: rows[name] if name in rows.columns else ibis.null(kind) for name, kind in blanks.items()}
+    return rows.select("lead", "kind", "day", "key", "row_id", **given)
+
+
+def _bounded(engine: Engine, rows: ibis.Table) -> list[dict[str, Any]]:
+    """Events of rows that were `_shaped`: the largest of each lead and kind.
+
+    What an event says is worked out for those alone that are shown, however many there are.
+    """
+    group = ["lead", "kind", "day", "key"]
+    grouped = rows.group_by(group).agg(rows=rows.row_id.count(), size=rows["number"].sum().fill_null(0.0))
+    size = [ibis.desc("size"), ibis.desc("rows"), ibis.desc("day"), "key"]
     ranked = grouped.mutate(
         place=ibis.row_number().over(ibis.window(group_by=("lead", "kind"), order_by=size)),
         events=grouped.rows.count().over(ibis.window(group_by=("lead", "kind"))),
     )
     chosen = engine.keep("dossier_events", ranked.filter(ranked.place < MOST_OF_A_KIND))
-    key = ["lead", "kind", "place"]
-    shown = chosen.select("place", **{f"_{name}": chosen[name] for name in group})
-    own = rows.inner_join(shown, [rows[name].identical_to(shown[f"_{name}"]) for name in group])
-    own = engine.keep("dossier_event_rows", own.drop(*(f"_{name}" for name in group)))
-    asked = own.group_by(key).agg(chips=ibis.null("float64") if chips is None else chips, **more)
-    first = ibis.row_number().over(ibis.window(group_by=key, order_by="row_id"))
-    cited = own.select(*key, "row_id").mutate(first=first)
+    own = engine.keep("dossier_event_rows", rows.inner_join(chosen.drop("size", "rows", "events"), group))
+    event = ["lead", "kind", "place"]
+    said = own.group_by(event).agg(
+        chips=ibis.coalesce(own["number"].sum(), own.serial.nunique().nullif(0).cast("float64")),
+        others=own.other.nunique(),
+        **{name: own[name].min() for name in _WHAT},
+    )
+    first = ibis.row_number().over(ibis.window(group_by=event, order_by="row_id"))
+    cited = own.select(*event, "row_id").mutate(first=first)
     ids: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for row in cited.filter(cited["first"] < MOST_ROWS_OF_AN_EVENT).to_pyarrow().to_pylist():
         ids[row["lead"], row["kind"], row["place"]].append(row["row_id"])
-    return [
-        row | {"table": table, "row_ids": ids[row["lead"], row["kind"], row["place"]]}
-        for row in chosen.inner_join(asked, key).to_pyarrow().to_pylist()
-    ]
+    found = chosen.inner_join(said, event).to_pyarrow().to_pylist()
+    return [row | {"row_ids": ids[row["lead"], row["kind"], row["place"]]} for row in found]
 
 
-def _incorporations(engine: Engine, as_of: date) -> list[dict[str, Any]]:
+def _incorporations(engine: Engine, as_of: date) -> ibis.Table:
     rows = engine.table("parties").inner_join(engine.table("dossier_parties"), "party")
     rows = rows.filter(rows.incorporated_on <= as_of)
-    rows = rows.select("lead", "party", "row_id", day="incorporated_on", kind=ibis.literal("incorporation"))
-    return _bounded(engine, rows, "parties", ("party",))
+    return rows.select(
+        "lead", "party", "row_id", day="incorporated_on", key="party", kind=ibis.literal("incorporation")
+    )
 
 
-def _ownership(engine: Engine, as_of: date) -> list[dict[str, Any]]:
+def _ownership(engine: Engine, as_of: date) -> ibis.Table:
     """Interests in these parties that began or ended."""
     mine = engine.table("dossier_parties").select("lead", owned="party")
     rows = engine.table("ownership").inner_join(mine, "owned")
@@ -141,31 +155,32 @@ def _ownership(engine: Engine, as_of: date) -> list[dict[str, Any]]:
             other="owner",
             day=side,
             side=ibis.literal(side),
+            key=rows.row_id.cast("string") + side,
             kind=ibis.literal("ownership"),
         )
         for side in ("from", "to")
     ]
     dated = ibis.union(*sides)
-    return _bounded(
-        engine, dated.filter(dated.day <= as_of), "ownership", ("party", "other", "share", "interest", "side")
-    )
+    return dated.filter(dated.day <= as_of)
 
 
-def _purchases(engine: Engine, as_of: date) -> list[dict[str, Any]]:
+def _purchases(engine: Engine, as_of: date) -> ibis.Table:
     bought = engine.table("purchases_resolved").inner_join(engine.table("dossier_entities"), "entity")
     bought = bought.filter((bought.date <= as_of) & bought.chip.notnull())
-    bought = bought.select("lead", "row_id", "id", "chip", "chips", "amount", "currency", day=bought.date)
-    named = bought.inner_join(engine.table("purchases").select("row_id", other="seller"), "row_id")
-    rows = named.mutate(kind=ibis.literal("purchase"), number=named.chips)
-    return _bounded(
-        engine, rows, "purchases", ("id", "chip", "number", "amount", "currency", "other"), ibis._.number.sum()
+    bought = bought.select(
+        *("lead", "row_id", "id", "chip", "amount", "currency"),
+        number="chips",
+        day="date",
+        key=bought.row_id.cast("string"),
+        kind=ibis.literal("purchase"),
     )
+    return bought.inner_join(engine.table("purchases").select("row_id", other="seller"), "row_id")
 
 
-def _custody(engine: Engine, as_of: date) -> list[dict[str, Any]]:
+def _custody(engine: Engine, as_of: date) -> ibis.Table:
     """Events of custody by day, site and kind: a party of the owner's takes chips, gives them up, or keeps them."""
     mine = engine.table("dossier_parties")
-    takers = mine.select(taker_lead="lead", taker="party", taker_entity="entity")
+    takers = mine.select(taker_lead="lead", taker="party")
     givers = mine.select(giver_lead="lead", giver="party")
     custody = engine.table("custody")
     custody = custody.filter(custody["at"] < end_of(as_of))
@@ -176,15 +191,13 @@ def _custody(engine: Engine, as_of: date) -> list[dict[str, Any]]:
         handed_over=joined.event.isin(_HANDOVERS),
         within=ibis.coalesce(joined.taker_lead == joined.giver_lead, False),
         day=joined["at"].date(),
+        key=joined.event.fill_null("") + "|" + joined.site.fill_null(""),
     )
+    columns = ("serial", "row_id", "event", "site", "day", "key")
     joined = engine.keep(
         "dossier_moves",
-        joined.select(
-            *("serial", "row_id", "event", "site", "day", "handed_over", "within"),
-            *("taker_lead", "giver_lead", "to_party", "from_party"),
-        ),
+        joined.select(*columns, "handed_over", "within", "taker_lead", "giver_lead", "to_party", "from_party"),
     )
-    columns = ("serial", "row_id", "event", "site", "day")
     taken = joined.filter(joined.taker_lead.notnull()).select(
         *columns,
         lead="taker_lead",
@@ -197,27 +210,19 @@ def _custody(engine: Engine, as_of: date) -> list[dict[str, Any]]:
         other="to_party",
         kind=ibis.ifelse(joined.handed_over, "given up", "moved"),
     )
-    return _bounded(
-        engine,
-        taken.union(given),
-        "custody",
-        ("event", "site"),
-        ibis._.serial.nunique().cast("float64"),
-        other=ibis._.other.min(),
-        others=ibis._.other.nunique(),
-    )
+    return taken.union(given)
 
 
-def _declarations(engine: Engine, as_of: date) -> list[dict[str, Any]]:
+def _declarations(engine: Engine, as_of: date) -> ibis.Table:
     rows = engine.table("declarations").inner_join(engine.table("dossier_parties"), "party")
     rows = rows.filter(rows.declared_on <= as_of)
-    rows = rows.select(
+    return rows.select(
         *("lead", "party", "site", "row_id"),
         number=rows["count"].cast("float64"),
         day="declared_on",
+        key=rows.party + "|" + rows.site.fill_null(""),
         kind=ibis.literal("declaration"),
     )
-    return _bounded(engine, rows, "declarations", ("party", "site"), ibis._.number.sum())
 
 
 def _words(row: Mapping[str, Any], names: Mapping[str, str]) -> str:

@@ -111,9 +111,9 @@ def address_key(address: str) -> str:
 
 
 def phone_key(phone: str) -> str:
-    """The last nine digits of a telephone number, which an international prefix does not change; blank for fewer than six."""
+    """The last eight digits of a telephone number, which no prefix of a country changes; blank for fewer than six."""
     digits = re.sub(r"\D", "", phone[:_LONGEST])
-    return digits[-9:] if len(digits) >= 6 else ""  # noqa: PLR2004
+    return digits[-8:] if len(digits) >= 6 else ""  # noqa: PLR2004
 
 
 def registration_key(registration: str) -> str:
