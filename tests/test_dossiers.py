@@ -495,7 +495,14 @@ def test_the_timeline_groups_custody_by_day_and_site(engine):
     assert "Adler Holding (P-1) took 60% (shareholding) in Adler Holding (P-2)" in texts
     assert "Adler Holding (P-2) gave up a post as officer in Bussard GmbH (P-3)" in texts
     assert "Adler Holding (P-2) declared 8 chips, at S-1" in texts
-    assert timeline.timeline_of(engine, lead_about(), date(1990, 1, 1)) == []
+
+
+def test_a_timeline_ends_on_the_day(duck):
+    assert timeline.timeline_of(duck, lead_about(), date(1990, 1, 1)) == []
+    assert {one.kind for one in timeline.timeline_of(duck, lead_about(), date(2024, 12, 31))} == {
+        "incorporation",
+        "ownership",
+    }
 
 
 def test_the_timeline_is_bounded(duck):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import ibis
 import numpy as np
@@ -33,19 +32,8 @@ from thresher.screening.ownership import (
     ultimate_control,
 )
 from thresher.screening.register import Register, Stakes, cumulative_stakes, read_register, unknown_ends
-from thresher.screening.statements import holdings, statements, to_entities
+from thresher.screening.statements import holdings, statements
 from thresher.sources import load_quantities
-
-
-class OwnershipGraph(NamedTuple):
-    """What is drawn around owners, by entity.
-
-    ``nodes(entity, owner, name, kind, country, takes_chips)`` and ``edges(row_id, owner, owned, interest, share, from, to,
-    behalf, source_file, source_line)``, each edge a statement.
-    """
-
-    nodes: pa.Table
-    edges: pa.Table
 
 
 def control(engine: Engine, as_of: datetime.date, look_back_days: int = 365) -> Findings:
@@ -269,44 +257,3 @@ def _controllers(
             "links": pa.array(distance, pa.int64(), mask=distance < 0),
         }
     )
-
-
-def ownership_paths(engine: Engine, owner_ids: Sequence[str], as_of: datetime.date) -> OwnershipGraph:
-    """What is stated about the companies of some owners, to be drawn: who owns what, how much, since when, by which row.
-
-    Parameters
-    ----------
-    engine
-        After `control`, with ``owners`` and ``chip_takers``.
-    owner_ids
-        Owners, as in ``owners.owner``.
-    as_of
-        The day of the statements.
-
-    Returns
-    -------
-    At most ``drawn_edges`` statements about companies of these owners, those of takers of chips and the largest shares first,
-    and the entities that they name, the owners always among them.
-    """
-    most = int(load_quantities("thresher.screening", "control.yaml")["drawn_edges"].value)
-    owners, takers = engine.table("owners"), engine.table("chip_takers")
-    theirs = owners.filter(owners.owner.isin(list(owner_ids)))
-    told = statements(engine, as_of).semi_join(theirs.select(owned="entity"), "owned")
-    takes = takers.select(taker="entity").distinct()
-    told = told.left_join(takes, told.owned == takes.taker)
-    told = told.order_by(told.taker.isnull(), told.share.desc(nulls_first=False), told.row_id).limit(most)
-    rows = engine.table("ownership").select("row_id", "from", "to", "source_file", "source_line")
-    edges = told.left_join(rows, "row_id").select(
-        "row_id", "owner", "owned", "interest", "share", "from", "to", "behalf", "source_file", "source_line"
-    )  # fmt: skip
-    drawn = edges.order_by("row_id").to_pyarrow()
-    named = {name for end in ("owner", "owned", "behalf") for name in drawn[end].to_pylist()} | set(owner_ids)
-    names = sorted(named - {None})
-    parties = to_entities(engine, engine.table("parties"), entity="party")
-    described = parties.filter(parties.entity.isin(names)).group_by("entity").aggregate(
-        **{name: parties[name].min() for name in ("name", "kind", "country")}
-    )  # fmt: skip
-    known = owners.filter(owners.entity.isin(names)).select("entity", "owner")
-    nodes = known.left_join(described, "entity").left_join(takes, known.entity == takes.taker)
-    shown = nodes.select("entity", "owner", "name", "kind", "country", takes_chips=nodes.taker.notnull())
-    return OwnershipGraph(shown.order_by("entity").to_pyarrow(), drawn)

@@ -22,7 +22,6 @@ from thresher.screening.resolution.explain import PairExplanation, explain_pair
 from thresher.screening.resolution.mentions import party_mentions, text_mentions
 from thresher.screening.resolution.resolve import resolve as resolve_step
 from thresher.screening.screen import DEFAULT_REGIME, LOOK_BACK_DAYS, latest_record
-from thresher.sources import load_quantities
 
 MOST_NAMES = 6
 
