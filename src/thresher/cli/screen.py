@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from thresher.cli.shared import as_of_options, console, emit, engine_option, examples, json_option, print_table, progress
+from thresher.cli.shared import (
+    as_of_options,
+    console,
+    emit,
+    engine_option,
+    examples,
+    json_option,
+    print_table,
+    progress,
+)
 
 READINGS = {True: "covered", False: "not covered", None: "unknown"}
 

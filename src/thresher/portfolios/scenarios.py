@@ -18,10 +18,10 @@ from thresher.countermeasures.actors import load_actor
 from thresher.countermeasures.hiding import Hiding, case_columns
 from thresher.countermeasures.parameters import draw_detection
 from thresher.countermeasures.programmes import load_programme
-from thresher.sampling import inspection_detection_probability
 from thresher.countermeasures.timeline import timeline
 from thresher.evasion.footprint import OUTCOMES, footprint
 from thresher.regime import load_regime
+from thresher.sampling import inspection_detection_probability
 from thresher.simulation import default
 from thresher.simulation.cost import DAYS_PER_MONTH, MONTHS_PER_YEAR
 from thresher.simulation.draws import check_draws

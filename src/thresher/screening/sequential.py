@@ -25,6 +25,7 @@ from thresher.arrays import Array, namespace
 Floats = NDArray[np.float64]
 STATES = 120
 """Steps into which Page's statistic is divided below its decision value: run lengths are then right to four figures."""
+_NO_DRIFT = 1e-6
 _SIEGMUND = 1.166
 """2 x 0.583: how far, in standard deviations, a normal walk overshoots two ends on average (Siegmund 1985, ch. 10)."""
 _HIGHEST_DECISION = 60.0
@@ -132,9 +133,10 @@ def siegmund_run_length(reference: Array, decision: Array, shift: Array = 0.0) -
     """
     xp = namespace(reference, decision, shift)
     drift, reach = shift - reference + 0.0 * decision, decision + _SIEGMUND + 0.0 * shift
-    safe = xp.where(xp.abs(xp.asarray(drift)) < 1e-6, 1e-6, drift)
+    still = xp.abs(xp.asarray(drift)) < _NO_DRIFT
+    safe = xp.where(still, _NO_DRIFT, drift)
     length = (xp.exp(-2.0 * safe * reach) + 2.0 * safe * reach - 1.0) / (2.0 * safe**2)
-    return xp.where(xp.abs(xp.asarray(drift)) < 1e-6, reach**2, length)
+    return xp.where(still, reach**2, length)
 
 
 def page_alarm_probability(shifts: Floats, reference: float, decision: float, states: int = STATES) -> float:
