@@ -16,6 +16,7 @@ from thresher.records.importing import import_records
 from thresher.screening.account import account, balance_of, choices, duties
 from thresher.screening.custody import held_at
 from thresher.screening.engine import engine_of_tables
+from thresher.screening.ledger import balances
 
 AS_OF = date(2026, 6, 30)
 TYPES = {
@@ -297,8 +298,8 @@ def test_held_is_the_state_of_the_day(accounted):
 
 def test_every_balance_adds_up(accounted):
     engine, _, _ = accounted
-    for by in (("party", "site", "chip"), ("party",), ("site",), ("chip",), ("chip", "party")):
-        for row in balance_of(engine, AS_OF, by, "month").to_pyarrow().to_pylist():
+    for by in (("party", "site", "chip"), ("chip", "party"), ("site",)):
+        for row in balances(engine, AS_OF, by, "month", choices()).to_pyarrow().to_pylist():
             assert row["opening"] + row["received"] - row["shipped"] - row["destroyed"] == row["expected"]
             if row["regime"] == "items":
                 assert row["missing"] == row["expected"] - row["seen"]
@@ -311,7 +312,7 @@ def test_every_balance_adds_up(accounted):
 
 def test_a_balance_by_hand(accounted):
     engine, _, _ = accounted
-    lines = balance_of(engine, AS_OF, ("party", "site"), "quarter")
+    lines = balances(engine, AS_OF, ("party", "site"), "quarter", choices())
     rows = {(row["party"], row["site"], row["period"].isoformat()[:10]): row for row in lines.to_pyarrow().to_pylist()}
     first = rows["A", "S-A", "2025-01-01"]
     assert (first["opening"], first["received"], first["expected"], first["declared"]) == (0, 1, 1, None)
@@ -327,7 +328,7 @@ def test_a_balance_by_hand(accounted):
     bulk = rows["S", None, "2026-01-01"]
     assert bulk["regime"] == "bulk"
     assert (bulk["opening"], bulk["received"], bulk["expected"], bulk["declared"]) == (50, 40, 90, None)
-    by_party = balance_of(engine, AS_OF, ("party",), "quarter")
+    by_party = balances(engine, AS_OF, ("party",), "quarter", choices())
     bulk = by_party.filter((by_party.party == "S") & (by_party.regime == "bulk")).to_pyarrow().to_pylist()[-1]
     assert (bulk["expected"], bulk["declared"], bulk["unaccounted"], bulk["awaited"]) == (190, 120, 70, 40)
     # 100 and 120 counted, 50 and 40 bought, at 1% each and one-sided 5%
@@ -340,7 +341,7 @@ def test_what_one_gives_another_gets(accounted):
     outside = moves.filter((moves.giver == 0) | (moves.after == 0))
     entering = outside.filter(outside.giver == 0).chips.sum().to_pyarrow().as_py()
     leaving = outside.filter(outside.after == 0).chips.sum().to_pyarrow().as_py()
-    lines = balance_of(engine, AS_OF, ("party",), "quarter")
+    lines = balances(engine, AS_OF, ("party",), "quarter", choices())
     sums = lines.filter(lines.regime == "items").agg(
         received=lines.received.sum(), shipped=lines.shipped.sum(), destroyed=lines.destroyed.sum()
     )
