@@ -370,7 +370,7 @@ def test_the_reasons_add_up(page):
     assert sums[-1] == pytest.approx(lead.log10_odds, abs=0.006)
     bars = waterfall.drawing_of(lead).bars
     assert (bars[0].kind, bars[-1].kind) == ("prior", "sum")
-    assert all(bar.width > 0 and bar.x >= 0 and bar.x + bar.width <= 900 for bar in bars)
+    assert all(bar.width > 0 and bar.x >= 0 and bar.x + bar.width <= 660 for bar in bars)
 
 
 def test_what_could_not_be_looked_at_is_apart_and_says_what_it_would_change(page):

@@ -78,6 +78,8 @@ def test_the_shipped_weights_keep_the_rules():
         by_level = [weights()[name, level] for level in range(len(finding.edges) + 1)]
         ratios = [one.log10_likelihood_ratio for one in by_level]
         assert ratios[0] <= 0.0, name
+        assert ratios[1:] == sorted(ratios[1:]), name
+        assert ratios[1] >= 0.0, name
         for one in by_level:
             assert abs(one.log10_likelihood_ratio) <= likelihood_bound(np.array(float(one.owners))) + 1e-4, name
 

@@ -254,7 +254,7 @@ def run(*words, cwd):
 
 def test_the_documented_commands(tmp_path):
     for words in (
-        ("sample-records", "records", "--seed", "2", "--parties", "300", "--evaders", "1"),
+        ("sample-records", "records", "--seed", "2", "--parties", "400", "--evaders", "1"),
         ("import", "records", "--store", "evidence.store"),
         ("resolve", "evidence.store", "--most", "3"),
         ("control", "evidence.store"),
@@ -324,3 +324,58 @@ def test_an_empty_store_has_nothing_to_screen(tmp_path):
     )
     with pytest.raises(InputError, match="records with a date"):
         thresher.screen(tmp_path / "s")
+
+
+def owners(store):
+    return {one["owner"]: one for one in thresher.screen(store).outcomes["leads"]}
+
+
+def only(path, **tables):
+    import_records(write_tables(path / "records", tables), path / "evidence.store")
+    return path / "evidence.store"
+
+
+def test_purchases_alone_cover_nobody_and_clear_nobody(tmp_path):
+    rows = [(f"I{n}", f"2025-0{1 + n % 6}-15", "Egret Compute", "NVIDIA H100 SXM 80GB", 15) for n in range(20)]
+    store = only(tmp_path, purchases=[("id", "date", "buyer_name", "description", "quantity"), *rows])
+    (lead,) = thresher.screen(store).outcomes["leads"]
+    assert {lead["readings"][one] for one in ("as_it_reads", "networked", "together")} == {"unknown"}
+    assert lead["readings"]["share_at_most"] == pytest.approx(300 / 16)
+    levels = {one["finding"]: one["level"] for one in lead["reasons"]}
+    assert levels["bought_but_not_seen"] == 3
+    # without custody and sites nobody could have looked at these
+    assert levels["sites_under_the_line"] is levels["spread_over_companies"] is levels["covered_only_together"] is None
+
+
+def test_an_admission_counts_and_a_blank_count_leaves_it_open(tmp_path):
+    rows = [("Y1", "Z1", 40), ("Y2", "Z2", 8), ("Y2", "Z3", 12), ("Y3", "Z4", ""), ("Y4", "", 50)]
+    declared = [("party", "site", "chip", "count", "declared_on")]
+    declared += [(party, site, "H100-SXM", count, "2025-01-01") for party, site, count in rows]
+    found = owners(only(tmp_path, declarations=declared))
+    assert found["Y1"]["readings"]["as_it_reads"] == "covered"
+    assert (found["Y2"]["readings"]["as_it_reads"], found["Y2"]["readings"]["together"]) == ("unknown", "covered")
+    assert found["Y3"]["readings"]["together"] == "unknown"
+    assert (found["Y4"]["readings"]["as_it_reads"], found["Y4"]["readings"]["together"]) == ("unknown", "covered")
+    levels = {one["finding"]: one["level"] for one in found["Y1"]["reasons"]}
+    assert levels["bought_but_not_seen"] is None  # there is no record of any purchase
+
+
+def test_an_unknown_owner_is_not_innocence(tmp_path):
+    nominee = [(*OWNERSHIP, "on_behalf_of"), ("N", "P1", 1, "nominee", ""), ("X", "P2", 1, "shareholding", "")]
+    found = owners(by_hand(tmp_path, parties=SHELLS, ownership=nominee))
+    assert found["P1"]["readings"]["together"] == "unknown"
+    assert found["X"]["readings"]["together"] == "not covered"
+
+
+def test_chips_commissioned_to_their_buyer_were_seen(tmp_path):
+    custody = [("serial", "event", "at", "from_party", "to_party", "site")]
+    custody += [(f"SN{n}", "commission", "2026-01-10T00:00:00", "", "P1", "S1") for n in range(16)]
+    bought = [("id", "date", "buyer_name", "description", "quantity")]
+    bought += [("I1", "2026-01-01", "P1", "HGX H100 8-GPU baseboard", 2)]
+    assert owners(by_hand(tmp_path, custody=custody, purchases=bought))["P1"]["unseen"] == {}
+
+
+def test_a_date_in_the_future_does_not_become_today(tmp_path):
+    declared = [("party", "site", "chip", "count", "declared_on"), ("P1", "S1", "H100-SXM", 20, "2099-01-01")]
+    result = thresher.screen(by_hand(tmp_path, declarations=declared))
+    assert result.inputs["as_of"] <= datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from thresher.cli.account import account
 from thresher.cli.assess import assess
 from thresher.cli.calibrate import calibrate
 from thresher.cli.catalog import catalog
@@ -47,6 +48,6 @@ def main() -> None:
 
 for command in (
     *(assess, design, programmes, simulate, classify, regime, catalog, calibrate, validate),
-    *(sample_records, import_records, resolve, control, corroborate, screen, export),
+    *(sample_records, import_records, resolve, control, account, corroborate, screen, export),
 ):
     main.add_command(command)

@@ -20,7 +20,9 @@ from thresher.errors import InputError
     )
 )
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--explain", nargs=2, metavar="LEFT RIGHT", help="Take one pair of mentions apart, comparison by comparison.")
+@click.option(
+    "--explain", nargs=2, metavar="LEFT RIGHT", help="Take one pair of mentions apart, comparison by comparison."
+)
 @click.option(
     "--judge",
     nargs=3,
@@ -61,7 +63,9 @@ def resolve(
             return
         rows = [("before comparing", f"{pair.prior_bits:+.2f}")]
         rows += [(part.words, f"{part.bits:+.2f}") for part in pair.parts]
-        print_table(("what", "bits"), [*rows, ("together", f"{pair.match_weight:+.2f}")], title=f"{pair.left} and {pair.right}")
+        print_table(
+            ("what", "bits"), [*rows, ("together", f"{pair.match_weight:+.2f}")], title=f"{pair.left} and {pair.right}"
+        )
         click.echo(f"probability that they are one: {pair.probability:.4g}")
         return
     from thresher.screening.verbs import resolve as run

@@ -21,6 +21,13 @@ from thresher.cli.shared import (
 READINGS = {True: "covered", False: "not covered", None: "unknown"}
 
 
+def times_the_line(readings: Any) -> str:
+    """What an owner holds over the line, and what it would come to with what it bought that nobody has seen."""
+    held = max(readings.shares.values(), default=0.0)
+    most = f" to {readings.share_at_most:.2g}" if readings.share_at_most > held else ""
+    return f"{held:.2g}{most} x the line"
+
+
 @click.command(
     epilog=examples(
         "thresher screen records.store",
@@ -42,7 +49,9 @@ READINGS = {True: "covered", False: "not covered", None: "unknown"}
 )
 @click.option("--top", type=int, default=20, show_default=True, help="Leads to list, with the rows behind them.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the samples that train the linkage.")
-@click.option("--html", "html_folder", type=click.Path(path_type=Path), help="Write a dossier for each lead into this folder.")
+@click.option(
+    "--html", "html_folder", type=click.Path(path_type=Path), help="Write a dossier for each lead into this folder."
+)
 @click.option("--ftm", "ftm_file", type=click.Path(path_type=Path), help="Write the leads as FollowTheMoney entities.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the ranked list as CSV.")
 @engine_option
@@ -85,7 +94,7 @@ def screen(
                 one.name or "",
                 f"{one.probability:.1%}",
                 READINGS[one.readings.as_it_reads],
-                f"{READINGS[one.readings.together]}, {max(one.readings.shares.values(), default=0.0):.2g} x the line",
+                f"{READINGS[one.readings.together]}, {times_the_line(one.readings)}",
                 "; ".join(
                     f"{reason.title.lower()} ({reason.log10_likelihood_ratio:+.2f})"
                     for reason in one.reasons[:3]

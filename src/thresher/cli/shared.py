@@ -128,7 +128,11 @@ def detection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Where the steps over a store run."""
     return click.option(
-        "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True, help="Where the steps run."
+        "--engine",
+        type=click.Choice(["duckdb", "spark"]),
+        default="duckdb",
+        show_default=True,
+        help="Where the steps run.",
     )(function)
 
 

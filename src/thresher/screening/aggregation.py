@@ -13,7 +13,7 @@ could carry it over the line.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -32,7 +32,10 @@ from thresher.sources import load_quantities
 
 
 class Holding(NamedTuple):
-    """Chips of one type that an entity holds at a site; ``chip`` is the catalog's id, None where it is not known."""
+    """Chips of one type that an entity holds at a site; ``chip`` is the catalog's id, None where it is not known.
+
+    ``basis`` is ``custody``, or ``declared`` for chips that the entity declares there beyond those custody shows.
+    """
 
     entity: str
     owner: str
@@ -41,6 +44,7 @@ class Holding(NamedTuple):
     chip: str | None
     chips: int
     interconnect_gbit_s: float | None
+    basis: str = "custody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Readings:
     together: bool | None
     shares: Mapping[str, float] = field(default_factory=dict)
     """Value over line of all the owner's chips together, by clause."""
+    share_at_most: float = 0.0
+    """Value over line of all its chips together with those it bought that nobody has seen."""
     placed_together: float = 0.0
     """Value over line of its chips at known places together, in the clause where that is largest."""
     largest_place: float = 0.0
@@ -95,17 +101,56 @@ def _owned(engine: Engine, table: ibis.Table) -> ibis.Table:
     return joined.mutate(owner=ibis.coalesce(joined.owned_by, joined.entity)).drop("owned_entity", "owned_by")
 
 
-def holdings(engine: Engine) -> list[Holding]:
-    """What every entity holds at every site, by type of chip."""
-    held = _owned(engine, engine.table("held"))
-    counted = held.group_by("entity", "owner", "site", "chip").agg(chips=held.count()).to_pyarrow()
-    counted = counted.sort_by([(name, "ascending") for name in ("owner", "entity", "site", "chip")])
+def holdings(engine: Engine, as_of: date) -> tuple[list[Holding], set[str]]:
+    """What every entity holds at every site, by type of chip; and the owners that declare chips without saying how many.
+
+    An admission counts: what a party declares beyond what custody shows of it, there and of that type, is held too.
+    """
+    held = engine.table("held")
+    counted = held.group_by("entity", "site", "chip").agg(chips=held.count().cast("int64"))
+    declared = _latest_declarations(engine, as_of)
+    said = declared.group_by("entity", "site", "chip").agg(declared=declared.number.sum().cast("int64"))
+    known = counted.select(
+        at_entity="entity",
+        at_site=counted.site.fill_null(""),
+        at_chip=counted.chip.fill_null(""),
+        at_chips="chips",
+    )
+    beyond = said.left_join(
+        known,
+        [
+            said.entity == known.at_entity,
+            said.site.fill_null("") == known.at_site,
+            said.chip.fill_null("") == known.at_chip,
+        ],
+    )
+    beyond = beyond.select(
+        "entity", "site", "chip", chips=beyond.declared - beyond.at_chips.fill_null(0), basis=ibis.literal("declared")
+    )
+    columns = ("entity", "site", "chip", "chips", "basis")
+    both = (
+        counted.mutate(basis=ibis.literal("custody"))
+        .select(*columns)
+        .union(beyond.filter(beyond.chips > 0).select(*columns))
+    )
+    rows = _owned(engine, both).select("owner", *columns).to_pyarrow()
+    rows = rows.sort_by([(name, "ascending") for name in ("owner", "entity", "site", "chip", "basis")])
     place, rate = _places(engine)
-    rows = zip(*(counted[name].to_pylist() for name in ("entity", "owner", "site", "chip", "chips")), strict=True)
-    return [
-        Holding(entity, owner, site, place.get(site, site), kind, number, rate.get(site))
-        for entity, owner, site, kind, number in rows
+    found = [
+        Holding(
+            row["entity"],
+            row["owner"],
+            row["site"],
+            place.get(row["site"], row["site"]),
+            row["chip"],
+            row["chips"],
+            rate.get(row["site"]),
+            row["basis"],
+        )
+        for row in rows.to_pylist()
     ]
+    blank = _owned(engine, declared.filter(declared.number.isnull()).select("entity").distinct()).select("owner")
+    return found, set(blank.to_pyarrow()["owner"].to_pylist())
 
 
 def _places(engine: Engine) -> tuple[dict[str | None, str | None], dict[str | None, float | None]]:
@@ -159,11 +204,9 @@ def with_owner(engine: Engine, table: ibis.Table, party: str, name: str) -> ibis
 def _received(engine: Engine, as_of: date) -> ibis.Table:
     """``owner, chip, received``: serial numbers that custody ever brought to an owner from somebody else."""
     custody = engine.table("custody")
-    moves = custody.filter(
-        (custody["at"] < end_of(as_of))
-        & custody.to_party.notnull()
-        & custody.event.isin(("sale", "transfer", "install"))
-    ).select("serial", "from_party", "to_party")
+    moves = custody.filter((custody["at"] < end_of(as_of)) & custody.to_party.notnull()).select(
+        "serial", "from_party", "to_party"
+    )
     moves = with_owner(engine, with_owner(engine, moves, "to_party", "owner"), "from_party", "giver")
     fresh = moves.filter(moves.giver.isnull() | (moves.giver != moves.owner)).select("serial", "owner").distinct()
     kinds = _chip_of_serials(engine)
@@ -177,16 +220,26 @@ def _chip_of_serials(engine: Engine) -> ibis.Table:
     return joined.select("serial", chip=labels.chip).distinct()
 
 
-def _declared(engine: Engine, as_of: date) -> ibis.Table:
-    """``owner, chip, declared``: the latest declaration of each party for each site and chip."""
-    rows, labels = engine.table("declarations"), engine.table("chip_labels")
-    rows = rows.filter((rows.declared_on <= as_of) & rows["count"].notnull())
-    latest = ibis.row_number().over(
+def _latest_declarations(engine: Engine, as_of: date) -> ibis.Table:
+    """``entity, site, chip, number``: the latest declaration of each party for each site and chip; ``number`` may be blank."""
+    rows, labels, identity = engine.table("declarations"), engine.table("chip_labels"), engine.table("identity")
+    rows = rows.filter(rows.declared_on <= as_of)
+    newest = ibis.row_number().over(
         group_by=["party", "site", "chip"], order_by=[ibis.desc("declared_on"), ibis.desc("row_id")]
     )
-    rows = rows.mutate(place_in_time=latest).filter(lambda row: row.place_in_time == 0)
-    rows = rows.join(labels, rows.chip == labels.label).select("party", chip=labels.chip, number=rows["count"])
-    rows = with_owner(engine, rows, "party", "owner")
+    rows = rows.mutate(place_in_time=newest).filter(lambda row: row.place_in_time == 0)
+    rows = rows.left_join(labels, rows.chip == labels.label).select(
+        "party", "site", chip=labels.chip, number=rows["count"]
+    )
+    whose = identity.select(known_party="party", known_entity="entity")
+    joined = rows.left_join(whose, rows.party == whose.known_party)
+    latest = joined.select("site", "chip", "number", entity=ibis.coalesce(joined.known_entity, joined.party))
+    return engine.keep("latest_declarations", latest)
+
+
+def _declared(engine: Engine, as_of: date) -> ibis.Table:
+    """``owner, chip, declared``: what each owner declares now."""
+    rows = _owned(engine, _latest_declarations(engine, as_of))
     return rows.group_by("owner", "chip").agg(declared=rows.number.sum())
 
 
@@ -208,22 +261,38 @@ def owners_of(engine: Engine, regime: Regime, as_of: date) -> list[Owner]:
     choice = load_quantities("thresher.screening", "aggregation.yaml").values_only()
     group_of_entities(engine)
     by_owner: dict[str, list[Holding]] = defaultdict(list)
-    for one in holdings(engine):
+    held, uncounted = holdings(engine, as_of)
+    for one in held:
         by_owner[one.owner].append(one)
     unseen, unknown = unseen_purchases(engine, as_of)
     figures = figures_of(regime)
     considered = {
         owner: (rows, unseen.get(owner, {}))
-        for owner in sorted({*by_owner, *unseen, *unknown})
+        for owner in sorted({*by_owner, *unseen, *unknown, *uncounted})
         if _most(rows := by_owner.get(owner, []), unseen.get(owner, {}), figures) >= choice["considered_share"]
-        or (rows and any(one.chip is None for one in rows))
+        or owner in uncounted
+        or any(one.chip is None for one in rows)
     }
-    readings = read(regime, considered, just_under_share=choice["just_under_share"])
+    readings = read(
+        regime,
+        considered,
+        just_under_share=choice["just_under_share"],
+        vague=uncounted,
+        alone=_of_unknown_owners(engine, considered),
+    )
     members = _members(engine, considered)
     return [
         Owner(owner, tuple(members[owner]), tuple(rows), dict(bought), unknown.get(owner, 0), readings[owner])
         for owner, (rows, bought) in considered.items()
     ]
+
+
+def _of_unknown_owners(engine: Engine, owners: Iterable[str]) -> set[str]:
+    """The owners over which the register knows somebody has a say, and does not know who."""
+    wanted = engine.keep("asked_owners", pa.table({"entity": pa.array(sorted(owners), pa.string())}))
+    rows = engine.table("owners")
+    rows = rows.filter((rows.basis == "unknown") & (rows.unknown_share > 0)).semi_join(wanted, "entity")
+    return set(rows.select("entity").to_pyarrow()["entity"].to_pylist())
 
 
 def _members(engine: Engine, owners: Iterable[str]) -> dict[str, list[str]]:
@@ -267,7 +336,12 @@ def _most(rows: Iterable[Holding], unseen: Mapping[str, float], figures: Mapping
 
 
 def read(
-    regime: Regime, owners: Mapping[str, tuple[list[Holding], Mapping[str, float]]], *, just_under_share: float
+    regime: Regime,
+    owners: Mapping[str, tuple[list[Holding], Mapping[str, float]]],
+    *,
+    just_under_share: float,
+    vague: Collection[str] = (),
+    alone: Collection[str] = (),
 ) -> dict[str, Readings]:
     """What a regime says of each owner in the three readings.
 
@@ -277,15 +351,19 @@ def read(
         For each owner its holdings and the chips it bought that nobody has seen.
     just_under_share
         A place between this share of a line and the line is just under it.
+    vague
+        Owners that declare chips without saying how many: never said to be uncovered.
+    alone
+        Owners that may be parts of something larger, for it is not known who owns them: together, never said to be uncovered.
     """
     by_place: list[ClusterRow] = []
     by_owner: list[ClusterRow] = []
     linked: list[ClusterRow] = []
     with_unseen: list[ClusterRow] = []
     fullest: list[ClusterRow] = []
-    vague: dict[str, bool] = {}
+    open_ended: dict[str, bool] = {}
     for owner, (rows, unseen) in owners.items():
-        vague[owner] = any(one.chip is None for one in rows)
+        open_ended[owner] = owner in vague or any(one.chip is None for one in rows)
         for one in rows:
             if one.chip is None:
                 continue
@@ -302,7 +380,8 @@ def read(
         fullest += _each_place_at_its_fullest(owner, rows, bought)
     decided = {
         "apart": _by_cluster(regime, by_place),
-        "linked": _by_cluster(regime, [*linked, *with_unseen]),
+        "linked": _by_cluster(regime, linked),
+        "linked at most": _by_cluster(regime, [*linked, *with_unseen]),
         "together": _by_cluster(regime, by_owner),
         "most": _by_cluster(regime, [*by_owner, *with_unseen]),
     }
@@ -314,15 +393,20 @@ def read(
     return {
         owner: Readings(
             as_it_reads=_between(
-                decided["apart"].get(owner), decided["linked"].get(owner), vague[owner] or owner in full
+                decided["apart"].get(owner), decided["linked at most"].get(owner), open_ended[owner] or owner in full
             ),
-            networked=_between(decided["linked"].get(owner), decided["linked"].get(owner), vague[owner]),
-            together=_between(decided["together"].get(owner), decided["most"].get(owner), vague[owner]),
+            networked=_between(
+                decided["linked"].get(owner), decided["linked at most"].get(owner), open_ended[owner] or owner in full
+            ),
+            together=_between(
+                decided["together"].get(owner), decided["most"].get(owner), open_ended[owner] or owner in alone
+            ),
             shares={
                 clause.id: clause.value / clause.threshold
                 for clause in (decided["together"][owner].clauses if owner in decided["together"] else ())
                 if clause.value is not None
             },
+            share_at_most=_share(decided["most"][owner]) if owner in decided["most"] else 0.0,
             placed_together=_share(placed[owner]) if owner in placed else 0.0,
             largest_place=largest.get(owner, 0.0),
             places_just_under=tuple(just_under.get(owner, ())),

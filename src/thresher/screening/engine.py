@@ -154,6 +154,8 @@ def _keep_on_spark(backend: Any, name: str, data: Any) -> None:
     import pyarrow as pa  # noqa: PLC0415
 
     session = backend._session
+    if isinstance(data, pa.Table):
+        data = data.combine_chunks()  # of a table with an empty chunk in it, PySpark 4.3 drops what follows that
     frame = session.createDataFrame(data) if isinstance(data, pa.Table) else session.sql(backend.compile(data))
     kept = frame.localCheckpoint()
     kept.createOrReplaceTempView(name)

@@ -106,8 +106,8 @@ def fit_weights(
 
     A logistic regression on the levels, where a finding that could not be looked for adds nothing and each further level
     adds something of its own; the classes are balanced, so that what is fitted is the likelihood ratio and not the share of
-    hiders. The sum of squares of the steps, times ``penalty``, is added to the mean loss. A step never lowers the weight:
-    more of a finding does not speak for innocence.
+    hiders. The sum of squares of the steps, times ``penalty``, is added to the mean loss. What was looked for and not found
+    never speaks against an owner, what was found never for it, and more of it never less than less of it.
 
     Parameters
     ----------
@@ -127,7 +127,8 @@ def fit_weights(
     columns = []
     for at, most in enumerate(most_level):
         known = levels[:, at] >= 0
-        columns += [np.where(known, np.where(levels[:, at] >= step, 1.0, 0.0), 0.0) for step in range(most + 1)]
+        columns += [np.where(known & (levels[:, at] == 0), 1.0, 0.0)]
+        columns += [np.where(known & (levels[:, at] >= step), 1.0, 0.0) for step in range(1, most + 1)]
     design = np.stack(columns, axis=1)
     first = np.concatenate([[True] + [False] * most for most in most_level])
     side = np.where(hides, 1.0, -1.0)
@@ -145,7 +146,7 @@ def fit_weights(
     steps = minimize(loss, np.zeros(len(first)), jac=True, method="L-BFGS-B", bounds=bounds).x / np.log(10.0)
     result, start = [], 0
     for at, most in enumerate(most_level):
-        totals = np.cumsum(steps[start : start + most + 1])
+        totals = np.append(steps[start], np.cumsum(steps[start + 1 : start + most + 1]))
         start += most + 1
         seen = [levels[:, at] == level for level in range(most + 1)]
         known = levels[:, at] >= 0

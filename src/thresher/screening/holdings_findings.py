@@ -18,9 +18,11 @@ def aggregate(engine: Engine, owners: Sequence[Owner], regime: Regime, as_of: da
     """The findings of the step ``aggregate``, by owner; see ``screening/data/findings.csv``."""
     figures = figures_of(regime)
     rows: list[dict[str, Any]] = []
+    # without a record of any purchase, nobody could have looked for what was bought
+    bought = engine.table("purchases_resolved").count().to_pyarrow().as_py() > 0
     for one in owners:
         together, unseen = one.readings.placed_together, _unseen_share(one, figures)
-        places = len({held.place for held in one.holdings if held.place})
+        places = len({held.place for held in one.holdings if held.place and held.chip})
         if one.readings.largest_place > 1.0 or together > 1.0 or one.share_together <= 1.0:
             only_together = together > 1.0 >= one.readings.largest_place
             # an owner that is over the line only with chips whose place nobody knows could not be looked at
@@ -33,21 +35,26 @@ def aggregate(engine: Engine, owners: Sequence[Owner], regime: Regime, as_of: da
                     f"{one.readings.largest_place:.2g} times the line",
                 )
             )
-        rows += [
-            _row(
-                one,
-                "sites_under_the_line",
-                float(len(one.readings.places_just_under)),
-                "just under the line: " + (", ".join(one.readings.places_just_under[:5]) or "none"),
-            ),
-            _row(
-                one,
-                "spread_over_companies",
-                float(len({held.entity for held in one.holdings}) - 1),
-                f"chips are held by {len({held.entity for held in one.holdings})} entities",
-            ),
-        ]
-        if one.unseen or one.holdings:
+        if places:
+            rows.append(
+                _row(
+                    one,
+                    "sites_under_the_line",
+                    float(len(one.readings.places_just_under)),
+                    "just under the line: " + (", ".join(one.readings.places_just_under[:5]) or "none"),
+                )
+            )
+        if one.holdings:
+            companies = len({held.entity for held in one.holdings})
+            rows.append(
+                _row(
+                    one,
+                    "spread_over_companies",
+                    float(companies - 1),
+                    f"chips are held in {companies} {'names' if companies > 1 else 'name'}",
+                )
+            )
+        if bought:
             rows.append(
                 _row(
                     one,

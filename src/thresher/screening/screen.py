@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Screening:
 
 
 def latest_record(engine: Engine) -> date:
-    """The day of the latest dated record.
+    """The day of the latest dated record, or today where one bears a later date.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def latest_record(engine: Engine) -> date:
     if not found:
         raise InputError("the store", "records with a date (custody, purchases, declarations, power or pings)")
     latest: date = max(found)
-    return latest
+    return min(latest, datetime.now(UTC).date())
 
 
 def screen_engine(

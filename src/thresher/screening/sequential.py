@@ -4,10 +4,9 @@ A balance is opening + received - shipped - closing, each as counted: MUF, mater
 period is the opening count of the next, so that successive balances are correlated by minus the variance of that count; the
 tests run on what each balance adds to those before it (SITMUF, the standardised independent transform).
 
-After R. Avenhaus and J. Jaech 1981 (On subdividing material balances in time and/or space, J. Inst. Nucl. Mater. Manag. 10),
-D. J. Pike and A. J. Woods 1983 (Statistical methods in nuclear material accountancy), E. S. Page 1954 (Continuous inspection
-schemes, Biometrika 41, 100) and D. Brook and D. A. Evans 1972 (An approach to the probability distribution of Cusum run
-length, Biometrika 59, 539).
+After the theory pages of MAPIT (Sandia National Laboratories, https://sandialabs.github.io/MAPIT/PageTheory.html), E. S. Page
+1954 (Continuous inspection schemes, Biometrika 41, 100), and D. Brook and D. A. Evans 1972 (An approach to the probability
+distribution of cusum run length, Biometrika 59, 539).
 """
 
 from __future__ import annotations

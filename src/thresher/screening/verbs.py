@@ -81,7 +81,8 @@ def resolve(store: str | Path, *, seed: int = 1, engine: str = "duckdb") -> Resu
 
 
 def _names(rows: list[dict[str, Any]]) -> list[str]:
-    names = sorted({row["name"] for row in rows if row["name"]})
+    ids = {row["party"] for row in rows}
+    names = sorted({row["name"] for row in rows if row["name"] and row["name"] not in ids})
     return names[:MOST_NAMES] + ([f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else [])
 
 

@@ -73,7 +73,7 @@ EDGE: dict[str, Any] = {
 }
 
 
-class Rows:
+class RowBlock:
     """Rows with defaults, added one at a time or in blocks, and given back as arrays."""
 
     def __init__(self, defaults: Mapping[str, Any]) -> None:
@@ -150,10 +150,10 @@ class World:
     goods: Goods
     people: Population
     as_of: int
-    sites: Rows = field(default_factory=lambda: Rows(SITE))
-    lots: Rows = field(default_factory=lambda: Rows(LOT))
-    moves: Rows = field(default_factory=lambda: Rows(MOVE_ROW))
-    edges: Rows = field(default_factory=lambda: Rows(EDGE))
+    sites: RowBlock = field(default_factory=lambda: RowBlock(SITE))
+    lots: RowBlock = field(default_factory=lambda: RowBlock(LOT))
+    moves: RowBlock = field(default_factory=lambda: RowBlock(MOVE_ROW))
+    edges: RowBlock = field(default_factory=lambda: RowBlock(EDGE))
     aliases: list[int] = field(default_factory=list)
     evaders: list[Actor] = field(default_factory=list)
     near_misses: list[Actor] = field(default_factory=list)

@@ -40,12 +40,10 @@ def with_entity(engine: Engine, table: ibis.Table, party: str) -> ibis.Table:
 
 
 def with_chip(engine: Engine, table: ibis.Table, label: str) -> ibis.Table:
-    """A table with the catalog's ``model`` for a column of labels, and ``each``, the chips in one piece of it."""
-    labels = engine.table("chip_labels").select("label", _model="chip", _each="chips_each")
+    """A table with the catalog's ``model`` for a column of labels."""
+    labels = engine.table("chip_labels").select("label", _model="chip")
     joined = table.left_join(labels, table[label] == labels.label)
-    return joined.mutate(
-        model=ibis.ifelse(joined.label.isnull(), joined[label], joined._model), each=ibis.coalesce(joined._each, 1)
-    ).drop("label", "_model", "_each")
+    return joined.mutate(model=ibis.ifelse(joined.label.isnull(), joined[label], joined._model)).drop("label", "_model")
 
 
 _LARGEST = 1e12

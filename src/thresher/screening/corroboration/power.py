@@ -130,9 +130,7 @@ def _declarations(engine: Engine, period: Period) -> ibis.Table:
 def _declared(engine: Engine, period: Period) -> ibis.Table:
     """``entity, site, most, least, count, unknown``: TDP in kW that the registers of the look-back declare."""
     lines = with_chip(engine, _declarations(engine, period), "chip")
-    lines = _with_kw(
-        engine, lines.mutate(count=lines["count"] * lines.each, what=ibis.coalesce(lines.model, lines.chip))
-    )
+    lines = _with_kw(engine, lines.mutate(what=ibis.coalesce(lines.model, lines.chip)))
     registers = lines.group_by("party", "site").agg(registers=lines.declared_on.nunique())
     by_day = lines.group_by("party", "site", "what", "declared_on").agg(
         kw=lines.kw.sum(), count=lines["count"].sum(), unknown=lines.kw.isnull().any()
@@ -153,7 +151,7 @@ def _held(engine: Engine) -> ibis.Table:
     """The same of chips in custody."""
     held = engine.table("held").select("entity", "chip", site=ibis._.site.fill_null(""))
     held = with_chip(engine, held.filter(held.entity.notnull()), "chip")
-    held = _with_kw(engine, held.group_by("entity", "site", "model").agg(count=held.each.sum()))
+    held = _with_kw(engine, held.group_by("entity", "site", "model").agg(count=held.count().cast("float64")))
     return _sums(held.mutate(most=held.kw, least=held.kw, unknown=held.kw.isnull()), "entity", "site")
 
 

@@ -11,7 +11,7 @@ from thresher.screening.leads import Lead, Reason
 
 TICKS = (1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.9999, 0.999999)
 """Probabilities that the axis may name."""
-_LEFT, _WIDTH, _ROW, _TOP = 392.0, 900.0, 22.0, 8.0
+_LEFT, _WIDTH, _ROW, _TOP = 6.0, 660.0, 34.0, 4.0
 _LEFT_OVER = 62.0
 """Room right of the longest bar for its figure."""
 
@@ -72,7 +72,7 @@ def drawing_of(lead: Lead) -> Drawing:
     ]
     bars = [
         Bar(
-            fit(label, 54),
+            fit(label, 90),
             _LEFT + (min(start, end) - low) * scale,
             max(abs(end - start) * scale, 1.0),
             _TOP + at * _ROW,
