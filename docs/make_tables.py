@@ -663,7 +663,16 @@ def evidence_weights() -> str:
             percent(1.0 - levels[0].share_of_hiders), percent(1.0 - levels[0].share_of_others),
             f"{sum(level.owners for level in levels):,}",
         ))  # fmt: skip
-    header = ("finding", "not found", "level 1", "level 2", "level 3", "hiders that show it", "others", "owners behind it")
+    header = (
+        "finding",
+        "not found",
+        "level 1",
+        "level 2",
+        "level 3",
+        "hiders that show it",
+        "others",
+        "owners behind it",
+    )
     return markdown(header, rows)
 
 

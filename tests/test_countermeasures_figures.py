@@ -33,9 +33,9 @@ from thresher.countermeasures.hiding import case_columns, ways_to_hide
 from thresher.countermeasures.leaks import QUANTILES
 from thresher.countermeasures.parameters import draw_detection, identification_rows, leak_rates, table
 from thresher.countermeasures.programmes import load_programme
-from thresher.sampling import hits_per_year
 from thresher.errors import InputError
 from thresher.evasion.footprint import Footprint
+from thresher.sampling import hits_per_year
 
 PRISM = 4.09e-6
 QUANTILE_NAMES = ("q05", "q25", "q50", "q75", "q95")

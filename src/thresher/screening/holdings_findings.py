@@ -23,7 +23,7 @@ def aggregate(engine: Engine, owners: Sequence[Owner], regime: Regime, as_of: da
     for one in owners:
         together, unseen = one.readings.placed_together, _unseen_share(one, figures)
         places = len({held.place for held in one.holdings if held.place and held.chip})
-        if one.readings.largest_place > 1.0 or together > 1.0 or one.share_together <= 1.0:
+        if one.holdings and (one.readings.largest_place > 1.0 or together > 1.0 or one.share_together <= 1.0):
             only_together = together > 1.0 >= one.readings.largest_place
             # an owner that is over the line only with chips whose place nobody knows could not be looked at
             rows.append(
