@@ -30,12 +30,12 @@ from thresher.countermeasures.parameters import quantities as detection_quantiti
 from thresher.countermeasures.programmes import countermeasures, load_programme, programmes, settings
 from thresher.countermeasures.texts import texts
 from thresher.evasion.published_tables import ThresholdRow, published_threshold_tables
-from thresher.records.schema import records_schema_markdown
-from thresher.screening.evidence import all_findings, weights
 from thresher.learning.posterior import family_table, load_posterior
 from thresher.learning.replica_model import COST_NAMES, REPLICA_NAMES
 from thresher.portfolios.scenarios import COLUMNS, scenario_rows, study_scenarios
+from thresher.records.schema import records_schema_markdown
 from thresher.regime import ClusterClause, RunClause, load_regime, regime_schema_markdown, regimes
+from thresher.screening.evidence import all_findings, weights
 from thresher.simulation import default
 from thresher.simulation.plans import plan_fields
 from thresher.sources import Quantity, parse_quantities, read_yaml
@@ -647,7 +647,10 @@ def detection_leaks() -> str:
 def findings() -> str:
     """Everything a screening can find."""
     rows = [
-        (f"`{one.finding}`", one.step, text(one.title), text(one.unit), ", ".join(f"{edge:g}" for edge in one.edges), text(one.next_record))
+        (
+            f"`{one.finding}`", one.step, text(one.title), text(one.unit), ", ".join(f"{edge:g}" for edge in one.edges),
+            text(one.next_record),
+        )
         for one in all_findings().values()
     ]  # fmt: skip
     return markdown(("finding", "step", "what", "strength in", "levels from", "what to ask for next"), rows)
