@@ -97,7 +97,15 @@ def _world(engine="duckdb", **changes):
     made.keep("identity", pa.table({"party": ["P1", "P2", "P3"], "entity": ["P1", "P2", "P3"]}))
     made.keep(
         "owners",
-        pa.table({"entity": ["P1", "P2", "P3"], "owner": ["P3", "P3", "P3"], "probability": [1.0] * 3}),
+        pa.table(
+            {
+                "entity": ["P1", "P2", "P3"],
+                "owner": ["P3", "P3", "P3"],
+                "probability": [1.0] * 3,
+                "basis": ["majority", "majority", "itself"],
+                "unknown_share": [0.0] * 3,
+            }
+        ),
     )
     none = pa.schema([("owner", pa.string()), ("group", pa.string()), ("probability", pa.float64())]).empty_table()
     made.keep("owner_groups", none)

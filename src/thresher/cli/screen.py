@@ -18,6 +18,8 @@ from thresher.cli.shared import (
     progress,
 )
 
+SURE = 0.999
+"""A probability above this is not told apart from certainty by its digits."""
 READINGS = {True: "covered", False: "not covered", None: "unknown"}
 
 
@@ -92,7 +94,7 @@ def screen(
                 str(one.rank),
                 one.owner,
                 one.name or "",
-                f"{one.probability:.1%}",
+                "over 99.9%" if one.probability > SURE else f"{one.probability:.1%}",
                 READINGS[one.readings.as_it_reads],
                 f"{READINGS[one.readings.together]}, {times_the_line(one.readings)}",
                 "; ".join(

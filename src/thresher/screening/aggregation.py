@@ -34,7 +34,7 @@ from thresher.sources import load_quantities
 class Holding(NamedTuple):
     """Chips of one type that an entity holds at a site; ``chip`` is the catalog's id, None where it is not known.
 
-    ``basis`` is ``custody``, or ``declared`` for chips that the entity declares there beyond those custody shows.
+    ``basis`` is ``custody``, or ``declared`` for chips of a type of which custody shows none of the entity's.
     """
 
     entity: str
@@ -104,28 +104,17 @@ def _owned(engine: Engine, table: ibis.Table) -> ibis.Table:
 def holdings(engine: Engine, as_of: date) -> tuple[list[Holding], set[str]]:
     """What every entity holds at every site, by type of chip; and the owners that declare chips without saying how many.
 
-    An admission counts: what a party declares beyond what custody shows of it, there and of that type, is held too.
+    An admission counts: chips that an entity declares, of a type of which custody shows none of its, are held too. Where
+    custody shows some, it stands alone: a register that is out of date would count a chip that moved twice.
     """
     held = engine.table("held")
     counted = held.group_by("entity", "site", "chip").agg(chips=held.count().cast("int64"))
     declared = _latest_declarations(engine, as_of)
-    said = declared.group_by("entity", "site", "chip").agg(declared=declared.number.sum().cast("int64"))
-    known = counted.select(
-        at_entity="entity",
-        at_site=counted.site.fill_null(""),
-        at_chip=counted.chip.fill_null(""),
-        at_chips="chips",
-    )
-    beyond = said.left_join(
-        known,
-        [
-            said.entity == known.at_entity,
-            said.site.fill_null("") == known.at_site,
-            said.chip.fill_null("") == known.at_chip,
-        ],
-    )
-    beyond = beyond.select(
-        "entity", "site", "chip", chips=beyond.declared - beyond.at_chips.fill_null(0), basis=ibis.literal("declared")
+    said = declared.group_by("entity", "site", "chip").agg(chips=declared.number.sum().cast("int64"))
+    shown = counted.select(shown_entity="entity", shown_chip=counted.chip.fill_null("")).distinct()
+    joined = said.left_join(shown, [said.entity == shown.shown_entity, said.chip.fill_null("") == shown.shown_chip])
+    beyond = joined.filter(joined.shown_entity.isnull()).select(
+        "entity", "site", "chip", "chips", basis=ibis.literal("declared")
     )
     columns = ("entity", "site", "chip", "chips", "basis")
     both = (
