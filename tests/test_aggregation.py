@@ -9,6 +9,7 @@ import pytest
 from thresher.errors import InputError
 from thresher.regime import load_regime
 from thresher.screening.aggregation import Holding, owners_of, read
+from thresher.screening.custody import held_at
 from thresher.screening.engine import engine_of_tables
 from thresher.screening.holdings_findings import aggregate
 
@@ -119,6 +120,7 @@ def _world(engine="duckdb", **changes):
                 "entity": ["P1", "P2"],
                 "chip": ["H100-SXM"] * 2,
                 "chips": [12.0, 14.0],
+                "seller_entity": ["M", "M"],
             }
         ),
     )
@@ -176,3 +178,91 @@ def test_sites_at_one_address_are_one_place():
     (one,) = owners_of(_world(sites=sites), MEMORY, AS_OF)
     assert {held.place for held in one.holdings} == {"A"}
     assert one.readings.as_it_reads is True
+
+
+def _of(engine="duckdb", **tables):
+    """A world of one's own: no controller known, every party itself."""
+    made = engine_of_tables({name: table for name, table in tables.items() if name != "bought"}, engine)
+    parties = ["A", "B", "M"]
+    made.keep("identity", pa.table({"party": parties, "entity": parties}))
+    made.keep(
+        "owners",
+        pa.table(
+            {
+                "entity": parties,
+                "owner": parties,
+                "basis": ["itself"] * len(parties),
+                "unknown_share": [0.0] * len(parties),
+            }
+        ),
+    )
+    none = pa.schema([("owner", pa.string()), ("group", pa.string()), ("probability", pa.float64())]).empty_table()
+    made.keep("owner_groups", none)
+    labels = {"label": ["H100-SXM", "NVIDIA H100 SXM5"], "chip": ["H100-SXM"] * 2, "chips_each": [1, 1]}
+    made.keep("chip_labels", pa.table(labels))
+    bought = pa.schema(
+        [("row_id", pa.int64()), ("date", pa.date32()), ("entity", pa.string()), ("seller_entity", pa.string()),
+         ("chip", pa.string()), ("chips", pa.float64())]
+    )  # fmt: skip
+    made.keep("purchases_resolved", tables.get("bought", bought.empty_table()).cast(bought))
+    held_at(made, AS_OF)
+    return {one.owner: one for one in owners_of(made, MEMORY, AS_OF)}
+
+
+def _custody(*moves):
+    """(serials, day, giver, taker, site), a sale of each."""
+    rows = [(f"S{n}", day, giver, taker, site) for serials, day, giver, taker, site in moves for n in serials]
+    names = ("serial", "at", "from_party", "to_party", "site")
+    table = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    table["at"] = pa.array([datetime.datetime.fromisoformat(day) for day in table["at"]], pa.timestamp("us"))
+    serials = sorted(set(table["serial"]))
+    return {
+        "custody": pa.table(table | {"event": ["sale"] * len(rows)}),
+        "chips": pa.table({"serial": serials, "chip": ["H100-SXM"] * len(serials)}),
+    }
+
+
+def _declared(*rows):
+    names = ("party", "site", "chip", "count", "declared_on")
+    table = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    table["declared_on"] = [datetime.date.fromisoformat(day) for day in table["declared_on"]]
+    return {"declarations": pa.table(table)}
+
+
+def test_chips_sold_after_a_declaration_are_the_buyers():
+    moves = _custody((range(20), "2025-12-01", None, "A", "S1"), (range(20), "2026-03-01", "A", "B", "S2"))
+    found = _of(**moves, **_declared(("A", "S1", "H100-SXM", 20, "2026-01-01")))
+    assert "A" not in found
+    assert sum(one.chips for one in found["B"].holdings) == 20
+
+
+def test_a_declaration_does_not_double_what_custody_shows():
+    moves = _custody((range(10), "2025-12-01", None, "A", None))
+    found = _of(**moves, **_declared(("A", "S1", "H100-SXM", 10, "2026-01-01")))
+    assert sum(one.chips for one in found["A"].holdings) == 10
+
+
+def test_a_type_declared_under_two_labels_is_one():
+    rows = [("A", "S1", "H100-SXM", 10, "2026-01-01"), ("A", "S1", "NVIDIA H100 SXM5", 10, "2026-04-01")]
+    assert [one.chips for one in _of(**_declared(*rows))["A"].holdings] == [10]
+
+
+def test_chips_sold_to_nobody_known_are_nobodys():
+    moves = _custody((range(20), "2025-12-01", None, "A", "S1"), (range(10), "2026-03-01", "A", None, None))
+    assert sum(one.chips for one in _of(**moves)["A"].holdings) == 10
+
+
+def test_a_vague_address_makes_no_place():
+    sites = {
+        "sites": pa.table({"site": ["S1", "S2"], "address": ["Berlin", "Berlin"], "interconnect_gbit_s": [1.0, 1.0]})
+    }
+    moves = _custody((range(10), "2025-12-01", None, "A", "S1"), (range(10, 20), "2025-12-01", None, "A", "S2"))
+    assert _of(**moves, **sites)["A"].readings.as_it_reads is False
+
+
+def test_a_purchase_of_unknown_size_clears_nobody():
+    bought = {"row_id": [1], "date": [datetime.date(2026, 1, 1)], "entity": ["A"], "seller_entity": ["M"]}
+    table = pa.table(bought | {"chip": ["H100-SXM"], "chips": pa.array([None], pa.float64())})
+    one = _of(**_custody((range(10), "2025-12-01", None, "A", "S1")), bought=table)["A"]
+    assert one.unknown_purchases == 1
+    assert one.readings.together is None

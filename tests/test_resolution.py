@@ -1,5 +1,6 @@
 """Who is who: names across forms and scripts, descriptions to chips, linkage, its reasons, and a reviewer's word."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from thresher.catalog import chips
 from thresher.errors import InputError
 from thresher.screening.engine import engine_of_tables
+from thresher.screening.resolution.clusters import Pairs, cluster, judged
 from thresher.screening.resolution.descriptions import content_of
 from thresher.screening.resolution.explain import explain_pair
 from thresher.screening.resolution.names import address_key, name_keys, phone_key
@@ -70,6 +72,11 @@ def test_addresses_and_telephones_meet_over_their_spellings():
         ("CloudMatrix 384", "Ascend-910C", 384),
         ("Ascend 910B Karte", "Ascend-910B", 1),
         ("DGX H100 with 3 years of support", "H100-SXM", 8),
+        ("NVIDIA H100 SXM5 80GB incl. 3 years warranty", "H100-SXM", 1),
+        ("H100-SXM, warranty 3y", "H100-SXM", 1),
+        ("2x HGX H100 8-GPU", "H100-SXM", 16),
+        ("DGX H100 x4", "H100-SXM", 32),
+        ("Server Supermicro 8U H100x8", "H100-SXM", 8),
     ],
 )
 def test_invoices_name_chips_in_many_words(text, chip, each):
@@ -245,3 +252,32 @@ def test_a_no_holds_through_third_parties():
 def test_no_records_resolve_to_nothing():
     engine = engine_of_tables({})
     assert resolve(engine).entities.count().execute() == 0
+
+
+def _clustered(party_of, ties, verdicts):
+    """Entities of mentions from ties (left, right, probability, weight) and a reviewer's verdicts."""
+    left, right, probability, weight = (np.array(column) for column in zip(*ties, strict=True))
+    pairs, apart = judged(Pairs(left, right, probability, weight), verdicts)
+    choice = {
+        "party_match_probability": 0.99,
+        "match_probability": 0.9,
+        "text_match_probability": 0.7,
+        "lead_bits": 1.0,
+    }
+    return cluster(pairs, np.array(party_of), apart, **choice).entity.tolist()
+
+
+def test_a_no_holds_against_every_description_of_a_party():
+    # mentions 0 and 1 describe one party; 2 is a text that fits both, and the reviewer says no to the first
+    entity = _clustered([0, 0, -1], [(0, 2, 0.9, 5.0), (1, 2, 0.9, 5.0)], [(0, 2, False)])
+    assert entity[0] == entity[1] != entity[2]
+
+
+def test_a_no_between_texts_keeps_them_out_of_one_party():
+    entity = _clustered([0, -1, -1], [(0, 1, 0.9, 5.0), (0, 2, 0.9, 5.0)], [(1, 2, False)])
+    assert entity[1] != entity[2]
+
+
+def test_a_yes_between_texts_brings_both_to_the_party_of_one():
+    entity = _clustered([0, -1, -1], [(0, 1, 0.9, 5.0)], [(1, 2, True)])
+    assert entity[0] == entity[1] == entity[2]

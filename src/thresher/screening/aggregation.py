@@ -34,7 +34,7 @@ from thresher.sources import load_quantities
 class Holding(NamedTuple):
     """Chips of one type that an entity holds at a site; ``chip`` is the catalog's id, None where it is not known.
 
-    ``basis`` is ``custody``, or ``declared`` for chips of a type of which custody shows none of the entity's.
+    ``basis`` is ``custody``, or ``declared`` for chips of a type of which custody never showed its owner any.
     """
 
     entity: str
@@ -104,16 +104,21 @@ def _owned(engine: Engine, table: ibis.Table) -> ibis.Table:
 def holdings(engine: Engine, as_of: date) -> tuple[list[Holding], set[str]]:
     """What every entity holds at every site, by type of chip; and the owners that declare chips without saying how many.
 
-    An admission counts: chips that an entity declares, of a type of which custody shows none of its, are held too. Where
-    custody shows some, it stands alone: a register that is out of date would count a chip that moved twice.
+    An admission counts: chips that an entity declares, of a type of which custody never showed its owner any, are held too.
+    Where custody shows some, it stands alone: a register that is out of date would count a chip that moved twice.
     """
     held = engine.table("held")
+    held = held.filter(held.entity.notnull())
     counted = held.group_by("entity", "site", "chip").agg(chips=held.count().cast("int64"))
     declared = _latest_declarations(engine, as_of)
-    said = declared.group_by("entity", "site", "chip").agg(chips=declared.number.sum().cast("int64"))
-    shown = counted.select(shown_entity="entity", shown_chip=counted.chip.fill_null("")).distinct()
-    joined = said.left_join(shown, [said.entity == shown.shown_entity, said.chip.fill_null("") == shown.shown_chip])
-    beyond = joined.filter(joined.shown_entity.isnull()).select(
+    said = (
+        _owned(engine, declared)
+        .group_by("owner", "entity", "site", "chip")
+        .agg(chips=declared.number.sum().cast("int64"))
+    )
+    shown = _ever_in_custody(engine, as_of)
+    joined = said.left_join(shown, [said.owner == shown.shown_owner, said.chip.fill_null("") == shown.shown_chip])
+    beyond = joined.filter(joined.shown_owner.isnull()).select(
         "entity", "site", "chip", "chips", basis=ibis.literal("declared")
     )
     columns = ("entity", "site", "chip", "chips", "basis")
@@ -145,14 +150,22 @@ def holdings(engine: Engine, as_of: date) -> tuple[list[Holding], set[str]]:
 def _places(engine: Engine) -> tuple[dict[str | None, str | None], dict[str | None, float | None]]:
     """The place of each site (sites at one address are one place, named by the least of them), and its link in Gbit/s."""
     sites = engine.table("sites").select("site", "address", "interconnect_gbit_s").distinct().to_pyarrow()
-    sites = sites.sort_by([("site", "ascending"), ("interconnect_gbit_s", "descending")])
+    sites = sites.sort_by([("site", "ascending"), ("interconnect_gbit_s", "descending"), ("address", "ascending")])
     place: dict[str | None, str | None] = {}
     rate: dict[str | None, float | None] = {}
     at_address: dict[str, str] = {}
     for site, address, gbit_s in zip(*(column.to_pylist() for column in sites.columns), strict=True):
-        place.setdefault(site, at_address.setdefault(address_key(address), site) if address else site)
+        if site not in place:
+            key = address_key(address) if address else ""
+            place[site] = at_address.setdefault(key, site) if _is_exact(key) else site
         rate.setdefault(site, gbit_s)
     return place, rate
+
+
+def _is_exact(key: str) -> bool:
+    """Whether an address names a house: a number and two words at least, as "5 berlin haupt"; a town alone is no place."""
+    words = key.split()
+    return any(word[0].isdigit() for word in words) and sum(not word[0].isdigit() for word in words) > 1
 
 
 def unseen_purchases(engine: Engine, as_of: date) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
@@ -163,6 +176,10 @@ def unseen_purchases(engine: Engine, as_of: date) -> tuple[dict[str, dict[str, f
     """
     bought = engine.table("purchases_resolved")
     bought = _owned(engine, bought.filter((bought.date <= as_of) & bought.chip.notnull() & bought.entity.notnull()))
+    sellers = engine.table("entity_owner").select(seller_entity="entity", seller_owner="owner")
+    bought = bought.left_join(sellers, "seller_entity")
+    # what one company of an owner sells to another was bought once
+    bought = bought.filter(bought.seller_owner.isnull() | (bought.seller_owner != bought.owner))
     sums = bought.group_by("owner", "chip").agg(
         bought=bought.chips.sum().fill_null(0.0), unknown=bought.chips.isnull().cast("int64").sum()
     )
@@ -190,6 +207,19 @@ def with_owner(engine: Engine, table: ibis.Table, party: str, name: str) -> ibis
     return joined.mutate(**{name: ibis.coalesce(joined[name], joined[party])}).drop(f"_{name}")
 
 
+def _ever_in_custody(engine: Engine, as_of: date) -> ibis.Table:
+    """``shown_owner, shown_chip``: the types of chips that custody ever brought to an owner or took from it."""
+    custody = engine.table("custody")
+    custody = custody.filter(custody["at"] < end_of(as_of))
+    named = ibis.union(*(custody.select("serial", party=column) for column in ("from_party", "to_party")))
+    owned = with_owner(engine, named.filter(named.party.notnull()).distinct(), "party", "owner")
+    kinds = _chip_of_serials(engine).select(kind_serial="serial", kind="chip")
+    typed = owned.left_join(kinds, owned.serial == kinds.kind_serial)
+    return engine.keep(
+        "ever_in_custody", typed.select(shown_owner="owner", shown_chip=typed.kind.fill_null("")).distinct()
+    )
+
+
 def _received(engine: Engine, as_of: date) -> ibis.Table:
     """``owner, chip, received``: serial numbers that custody ever brought to an owner from somebody else."""
     custody = engine.table("custody")
@@ -210,20 +240,27 @@ def _chip_of_serials(engine: Engine) -> ibis.Table:
 
 
 def _latest_declarations(engine: Engine, as_of: date) -> ibis.Table:
-    """``entity, site, chip, number``: the latest declaration of each party for each site and chip; ``number`` may be blank."""
+    """``entity, site, chip, number``: the latest that each entity declared for each site and chip; ``number`` may be blank."""
     rows, labels, identity = engine.table("declarations"), engine.table("chip_labels"), engine.table("identity")
-    rows = rows.filter(rows.declared_on <= as_of)
-    newest = ibis.row_number().over(
-        group_by=["party", "site", "chip"], order_by=[ibis.desc("declared_on"), ibis.desc("row_id")]
+    rows = rows.filter(rows.declared_on <= as_of).select(
+        "party", "site", "declared_on", "row_id", declared_label="chip", number="count"
     )
-    rows = rows.mutate(place_in_time=newest).filter(lambda row: row.place_in_time == 0)
-    rows = rows.left_join(labels, rows.chip == labels.label).select(
-        "party", "site", chip=labels.chip, number=rows["count"]
-    )
+    named = labels.select("label", kind="chip")
     whose = identity.select(known_party="party", known_entity="entity")
-    joined = rows.left_join(whose, rows.party == whose.known_party)
-    latest = joined.select("site", "chip", "number", entity=ibis.coalesce(joined.known_entity, joined.party))
-    return engine.keep("latest_declarations", latest)
+    joined = rows.left_join(named, rows.declared_label == named.label).left_join(whose, rows.party == whose.known_party)
+    told = joined.select(
+        "site",
+        "number",
+        "declared_on",
+        "row_id",
+        chip=joined.kind,
+        entity=ibis.coalesce(joined.known_entity, joined.party),
+    )
+    newest = ibis.row_number().over(
+        group_by=["entity", "site", "chip"], order_by=[ibis.desc("declared_on"), ibis.desc("row_id")]
+    )
+    told = told.mutate(place_in_time=newest).filter(lambda row: row.place_in_time == 0)
+    return engine.keep("latest_declarations", told.select("entity", "site", "chip", "number"))
 
 
 def _declared(engine: Engine, as_of: date) -> ibis.Table:
@@ -266,10 +303,10 @@ def owners_of(engine: Engine, regime: Regime, as_of: date) -> list[Owner]:
         regime,
         considered,
         just_under_share=choice["just_under_share"],
-        vague=uncounted,
+        vague={*uncounted, *(owner for owner, number in unknown.items() if number)},
         alone=_of_unknown_owners(engine, considered),
     )
-    members = _members(engine, considered)
+    members = _members(engine, considered, as_of)
     return [
         Owner(owner, tuple(members[owner]), tuple(rows), dict(bought), unknown.get(owner, 0), readings[owner])
         for owner, (rows, bought) in considered.items()
@@ -278,16 +315,18 @@ def owners_of(engine: Engine, regime: Regime, as_of: date) -> list[Owner]:
 
 def _of_unknown_owners(engine: Engine, owners: Iterable[str]) -> set[str]:
     """The owners over which the register knows somebody has a say, and does not know who."""
-    wanted = engine.keep("asked_owners", pa.table({"entity": pa.array(sorted(owners), pa.string())}))
+    wanted = engine.keep("asked_owners", pa.table({"owner": pa.array(sorted(owners), pa.string())}))
     rows = engine.table("owners")
-    rows = rows.filter((rows.basis == "unknown") & (rows.unknown_share > 0)).semi_join(wanted, "entity")
-    return set(rows.select("entity").to_pyarrow()["entity"].to_pylist())
+    rows = rows.filter((rows.basis == "unknown") & (rows.unknown_share > 0)).select("entity")
+    return set(_owned(engine, rows).semi_join(wanted, "owner").to_pyarrow()["owner"].to_pylist())
 
 
-def _members(engine: Engine, owners: Iterable[str]) -> dict[str, list[str]]:
+def _members(engine: Engine, owners: Iterable[str], as_of: date) -> dict[str, list[str]]:
     """The entities of each owner that hold or buy anything; the owner itself always."""
     wanted = engine.keep("considered_owners", pa.table({"owner": pa.array(sorted(owners), pa.string())}))
-    active = engine.table("held").select("entity").union(engine.table("purchases_resolved").select("entity")).distinct()
+    bought = engine.table("purchases_resolved")
+    bought = bought.filter(bought.date <= as_of).select("entity")
+    active = engine.table("held").select("entity").union(bought).distinct()
     rows = _owned(engine, active.filter(active.entity.notnull())).semi_join(wanted, "owner").to_pyarrow()
     found: dict[str, list[str]] = {owner: [] for owner in wanted.to_pyarrow()["owner"].to_pylist()}
     for entity, owner in sorted(zip(rows["entity"].to_pylist(), rows["owner"].to_pylist(), strict=True)):
@@ -341,7 +380,7 @@ def read(
     just_under_share
         A place between this share of a line and the line is just under it.
     vague
-        Owners that declare chips without saying how many: never said to be uncovered.
+        Owners that declare or bought chips without a word on how many: never said to be uncovered.
     alone
         Owners that may be parts of something larger, for it is not known who owns them: together, never said to be uncovered.
     """

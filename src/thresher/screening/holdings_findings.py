@@ -19,7 +19,8 @@ def aggregate(engine: Engine, owners: Sequence[Owner], regime: Regime, as_of: da
     figures = figures_of(regime)
     rows: list[dict[str, Any]] = []
     # without a record of any purchase, nobody could have looked for what was bought
-    bought = engine.table("purchases_resolved").count().to_pyarrow().as_py() > 0
+    purchases = engine.table("purchases_resolved")
+    bought = purchases.filter(purchases.date <= as_of).count().to_pyarrow().as_py() > 0
     for one in owners:
         together, unseen = one.readings.placed_together, _unseen_share(one, figures)
         places = len({held.place for held in one.holdings if held.place and held.chip})

@@ -175,7 +175,7 @@ def as_result(store: str, found: Screening, top: int) -> Result:
             "summary": {
                 "owners_considered": len(found.owners),
                 "readings": counts,
-                "covered_only_together": sum(one.together is True and one.as_it_reads is not True for one in readings),
+                "covered_only_together": sum(one.together is True and one.as_it_reads is False for one in readings),
             },
             "leads": [_lead_as_json(one, words) for one in found.leads[:top]],
         },

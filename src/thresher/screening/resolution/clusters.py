@@ -113,17 +113,31 @@ def cluster(
     mixed = (pairs.probability >= text_match_probability) & (of_party[pairs.left] != of_party[pairs.right])
     text = np.where(of_party[pairs.left], pairs.right, pairs.left)[mixed]
     party = np.where(of_party[pairs.left], pairs.left, pairs.right)[mixed]
-    best, chance, unsure = _best(text, label[party], pairs.weight[mixed], pairs.probability[mixed], lead_bits)
+    barred = {(a, int(label[b])) for one in apart for a, b in (one, one[::-1])}
+    allowed = np.array(
+        [pair not in barred for pair in zip(text.tolist(), label[party].tolist(), strict=True)], dtype=bool
+    )
+    text, party, mixed_places = text[allowed], party[allowed], np.flatnonzero(mixed)[allowed]
+    best, chance, unsure = _best(
+        text, label[party], pairs.weight[mixed_places], pairs.probability[mixed_places], lead_bits
+    )
     best_places = np.flatnonzero(best >= 0)
     label[best_places] = best[best_places]
     probability[best_places] = chance[best_places]
     ambiguous[: len(unsure)] |= unsure
+    for a, b in apart:  # a handful of judgements
+        if label[a] == label[b] and not of_party[max(a, b)]:
+            label[max(a, b)] = max(a, b)
+            best_places = best_places[best_places != max(a, b)]
     # free text that fits no party is one with other free text
     left_over = ~of_party
     left_over[best_places] = False
     among = strong & left_over[pairs.left] & left_over[pairs.right]
     texts = _components(pairs.left[among], pairs.right[among], pairs.weight[among], count, apart)
     label = np.where(left_over, texts, label)
+    said_one = np.isinf(pairs.weight) & ~of_party[pairs.left] & ~of_party[pairs.right]
+    for a, b in zip(pairs.left[said_one].tolist(), pairs.right[said_one].tolist(), strict=True):
+        label[label == max(label[a], label[b])] = min(label[a], label[b])
     lowest = np.full(count, np.inf)
     np.minimum.at(lowest, pairs.left[among], pairs.probability[among])
     np.minimum.at(lowest, pairs.right[among], pairs.probability[among])

@@ -20,9 +20,6 @@ _ACCESSORY = re.compile(
     r"POWER (?:SUPPL\w+|SHEL\w+|CORDS?)|RISERS?|WARRANT\w+|SUPPORT|LICEN[CS]ES?|COURSE|KITS?|FANS?|MANUALS?|BRIDGES?|"
     r"TRANSCEIVERS?|OPTICS?|ENCLOSURES?|CHASSIS|BACKPLATES?|RENTAL|HOURS?|SUBSCRIPTION|CLOUD|REPAIR)\b"
 )
-_SYSTEM = re.compile(
-    r"\b(?:[DH]GX|NVL ?\d+|SERVERS?|SYSTEMS?|BASEBOARDS?|UBB|CLOUDMATRIX|ATLAS|CARDS?|MODULES?|GPUS?)\b"
-)
 _EAST_ASIAN_COUNT = re.compile(r"(?:([八四二双十])|(\d{1,3})) ?(?:卡|颗|块|路|枚)")
 _NUMERALS = {"八": 8, "四": 4, "二": 2, "双": 2, "十": 10}
 _IN_WORDS = re.compile(r"\b(?:(DUAL|TWIN|DOUBLE)|(QUAD)|(OCTO|EIGHT))\b")
@@ -46,10 +43,11 @@ def content_of(text: str | None) -> Content:
         return Content(None, None)
     if text in chips():
         return Content(text, 1)
-    words = " " + re.sub(r"[^A-Z0-9×]+", " ", text.upper()) + " "
-    words = words.replace("×", "X")
+    # a comma joins as "with" does
+    words = " " + re.sub(r"[^A-Z0-9×]+", " ", re.sub(r"[,;+]", " WITH ", text.upper())) + " "
+    words = re.sub(r"(\d)X(\d+)\b", r"\1 X\2", words.replace("×", "X"))
     found = next(((chip, match) for chip, pattern in _chip_words() if (match := pattern.search(words))), None)
-    if found is None or _is_accessory(words):
+    if found is None or _is_accessory(words, found[1]):
         return Content(None, None)
     chip, match = found
     east_asian = _EAST_ASIAN_COUNT.search(text)
@@ -58,16 +56,15 @@ def content_of(text: str | None) -> Content:
     return Content(chip, _chips_each(words, match))
 
 
-def _is_accessory(words: str) -> bool:
+def _is_accessory(words: str, chip: re.Match[str]) -> bool:
+    """Whether the text is of something for a chip and not of the chip: "H100 cooling kit", and not "H100 with warranty"."""
     part = _ACCESSORY.search(words)
     if part is None:
         return False
-    system = _SYSTEM.search(words)
     if " FOR " in words and part.start() < words.index(" FOR "):
         return True
-    # "DGX H100 with three years of support" is a system; "DGX H100 support" is not
-    with_it = _BOUGHT_WITH.search(words)
-    return system is None or with_it is None or part.start() < with_it.start()
+    with_it = _BOUGHT_WITH.search(words, chip.end())
+    return with_it is None or part.start() < with_it.start()
 
 
 def _chips_each(words: str, chip: re.Match[str]) -> int:
@@ -82,11 +79,24 @@ def _chips_each(words: str, chip: re.Match[str]) -> int:
     )
     if stated:
         number = int(next(group for group in stated.groups() if group))
+        systems = re.search(r"\b(\d{1,3}) ?X (?:NVIDIA )?[DH]GX\b", words) or re.search(
+            r"\b[DH]GX\b.* X ?(\d{1,3})\b", words
+        )
+        if systems:
+            inside = re.search(r"\b(\d{1,2}) ?GPUS?\b", words)
+            number = int(systems[1]) * (int(inside[1]) if inside else _of_system(words))
         if 1 <= number <= _MOST_CHIPS_EACH:
             return number
+    elif systems := re.search(r"\b(\d{1,3}) ?X (?:NVIDIA )?[DH]GX\b", words):
+        return int(systems[1]) * _of_system(words)
     in_words = _IN_WORDS.search(words)
     if in_words:
         return next(each for group, each in zip(in_words.groups(), (2, 4, 8), strict=True) if group)
+    return _of_system(words)
+
+
+def _of_system(words: str) -> int:
+    """The chips of the product that the text names; 1 where it names none."""
     return next((each for pattern, each in _systems() if pattern.search(words)), 1)
 
 
