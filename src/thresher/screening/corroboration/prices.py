@@ -25,7 +25,7 @@ FINDING = "price_off_the_market"
 def corroborate_prices(engine: Engine, period: Period) -> Findings:
     """Finding ``price_off_the_market``, of buyers with some purchase that has enough like it.
 
-    The strength is |z| of the buyer's purchase farthest off, z = (x - median) / max(1.4826 MAD, s): x the logarithm of
+    The strength is the size of z of the buyer's purchase farthest off, z = (x - median) / max(1.4826 MAD, s): x the logarithm of
     amount / chips, median and median absolute deviation over the purchases of the same chip and currency in the same
     quarter where others made enough of them, or else in the whole look-back; s the least spread
     (Rousseeuw and Croux 1993, for the robust scale).

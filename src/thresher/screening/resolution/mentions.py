@@ -82,8 +82,8 @@ def comparable(parties: pa.Table, texts: pa.Table, *, largest_block: int) -> pa.
 
     Returns
     -------
-    ``unique_id``; the compared ``name, words, word_list, sound, initial, numbers, form, country, address, address_words,
-    house, registration, phone, email, kind``; and the keys ``block_*``.
+    A table with ``unique_id``, a column for each thing that is compared (``name`` to ``kind``), and the keys, whose names
+    begin with ``block``.
     """
     whole = pa.concat_tables([parties.drop(["party"]), texts.drop(["role"])], promote_options="default")
     keys = keys_of(whole["name"])
