@@ -115,7 +115,7 @@ def test_the_draw_of_a_chip_in_training_is_that_of_the_published_ratios():
 
 def test_power_is_the_ratio_to_the_most_that_declared_chips_explain(engine):
     most = 16 * 0.7 * draw_per_tdp(quantities()).most + 10
-    found, cited = power_of(engine, 2 * most, [declared(2, "HGX H100 8-GPU")])
+    found, cited = power_of(engine, 2 * most, [declared(16, "HGX H100 8-GPU")])  # a declared count is of chips
     row = found["E", "power_above_declared"]
     assert row["strength"] == pytest.approx(2)
     assert row["detail"].startswith("Site S drew ") and "the 16 chips" in row["detail"]
