@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -49,6 +51,12 @@ def read_yaml(text: str, where: str) -> Any:
         raise InputError(f"{where}{line}", f"valid YAML ({error.problem})") from None
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(where, f"valid YAML ({error})") from None
+
+
+def read_table(package: str, file: str) -> list[dict[str, str]]:
+    """The rows of a CSV file in a package's ``data`` folder, as text by column."""
+    text = files(package).joinpath("data", file).read_text("utf-8")
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 HOW = ("read", "second-hand", "computed", "judgement")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
-from importlib.resources import files
 from typing import Any, TypeVar, cast
 
 from thresher.errors import InputError
+from thresher.sources import read_table
 
 Row = TypeVar("Row")
 
@@ -24,8 +22,7 @@ _CONVERT: dict[str, Callable[[str], Any]] = {
 
 def read_rows(file: str) -> list[dict[str, str]]:
     """The rows of a CSV file that ships in the catalog's data folder, as text."""
-    text = files("thresher.catalog").joinpath("data", file).read_text("utf-8")
-    return list(csv.DictReader(io.StringIO(text)))
+    return read_table("thresher.catalog", file)
 
 
 def typed(row_type: type[Row], text: Mapping[str, str]) -> Row:

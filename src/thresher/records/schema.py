@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+
+from thresher.sources import read_table
 
 SQL_TYPES = {
     "text": "VARCHAR",
@@ -72,9 +71,8 @@ class Column:
 @cache
 def tables() -> dict[str, tuple[Column, ...]]:
     """The columns of every table, by the table's name, in order."""
-    text = files("thresher.records").joinpath("data", "columns.csv").read_text("utf-8")
     found: dict[str, tuple[Column, ...]] = {}
-    for row in csv.DictReader(io.StringIO(text)):
+    for row in read_table("thresher.records", "columns.csv"):
         column = Column(
             row["table"],
             row["column"],

@@ -29,6 +29,7 @@ from thresher.screening.declaration_checks import keep_declarations, stale, unde
 from thresher.screening.engine import Engine, Findings, open_engine
 from thresher.screening.evidence import all_findings
 from thresher.screening.ledger import BULK, ITEMS, balances, check_keys, declared_counts, keep_ledger
+from thresher.screening.reading_day import reading_day
 from thresher.screening.resolution.resolve import resolve
 from thresher.sources import load_quantities
 
@@ -192,15 +193,11 @@ def account_store(
     InputError
         What is wrong with the store or a choice, and what would be right.
     """
-    from thresher.screening.screen import latest_record  # noqa: PLC0415 - which runs this step
-
-    if look_back_days < 1:
-        raise InputError("look-back", "at least 1 day", look_back_days)
     choice = choices(counting_error)
     check_keys(by, period)
     duties(regime)
     with open_engine(Path(store), engine) as opened:
-        day = as_of or latest_record(opened)
+        day = reading_day(opened, as_of, look_back_days)
         resolve(opened, seed=seed)
         found = account(opened, day, look_back_days, regime=regime, counting_error=counting_error)
         findings = found.findings.to_pyarrow().to_pylist()

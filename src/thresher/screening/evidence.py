@@ -7,17 +7,16 @@ together (`fit_weights`), so that findings that come together are not counted tw
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+
+from thresher.sources import read_table
 
 Floats = NDArray[np.float64]
 UNKNOWN = -1
@@ -58,7 +57,7 @@ def all_findings() -> dict[str, Finding]:
             row["title"],
             row["next_record"],
         )
-        for row in _rows("findings.csv")
+        for row in read_table("thresher.screening", "findings.csv")
     }
 
 
@@ -81,13 +80,8 @@ def weights() -> dict[tuple[str, int], Weight]:
             float(row["share_of_others"]),
             int(row["owners"]),
         )
-        for row in _rows("weights.csv")
+        for row in read_table("thresher.screening", "weights.csv")
     }
-
-
-def _rows(file: str) -> list[dict[str, str]]:
-    text = files("thresher.screening").joinpath("data", file).read_text("utf-8")
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 def likelihood_bound(owners: Floats) -> Floats:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import ibis
@@ -18,6 +15,7 @@ import pyarrow.compute as pc
 from thresher.screening.engine import Engine
 from thresher.screening.resolution.names import address_key, name_keys, phone_key
 from thresher.screening.statements import to_entities
+from thresher.sources import read_table
 
 TIES = ("stake", "control", "sole_holder")
 """Kinds that are themselves recorded ties of ownership or control."""
@@ -26,7 +24,7 @@ TIES = ("stake", "control", "sole_holder")
 @cache
 def shared_kinds() -> pa.Table:
     """What two parties may share: ``kind, together, apart, by_provider, table, words``, from ``shared_kinds.csv``."""
-    rows = list(csv.DictReader(io.StringIO(_data("shared_kinds.csv"))))
+    rows = read_table("thresher.screening", "shared_kinds.csv")
     texts = {name: pa.array([row[name] for row in rows], pa.string()) for name in ("kind", "table", "words")}
     texts["by_provider"] = pa.array([row["by_provider"] == "yes" for row in rows])
     return pa.table(texts | {name: pa.array([float(row[name]) for row in rows]) for name in ("together", "apart")})
@@ -35,11 +33,7 @@ def shared_kinds() -> pa.Table:
 @cache
 def public_mail_domains() -> tuple[str, ...]:
     """Domains at which anybody can have an address."""
-    return tuple(_data("public_mail_domains.csv").split()[1:])
-
-
-def _data(name: str) -> str:
-    return files("thresher.screening").joinpath("data", name).read_text("utf-8")
+    return tuple(row["domain"] for row in read_table("thresher.screening", "public_mail_domains.csv"))
 
 
 def particulars(engine: Engine) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,13 @@ from thresher.screening.custody import held_at
 from thresher.screening.engine import Engine, Findings, open_engine
 from thresher.screening.holdings_findings import aggregate
 from thresher.screening.leads import Lead, leads_of
+from thresher.screening.reading_day import reading_day
 from thresher.screening.resolution.resolve import resolve
 from thresher.sources import load_quantities
 
 DEFAULT_REGIME = "miri-2026-memory"
 LOOK_BACK_DAYS = 365
 TOP = 20
-
-_DATED = {
-    "custody": "at",
-    "purchases": "date",
-    "declarations": "declared_on",
-    "power": "month",
-    "pings": "at",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +40,6 @@ class Screening:
     owners: Sequence[Owner]
     steps: Sequence[Findings]
     leads: Sequence[Lead]
-
-
-def latest_record(engine: Engine) -> date:
-    """The day of the latest dated record, or today where one bears a later date.
-
-    Raises
-    ------
-    InputError
-        No record has a date.
-    """
-    days = [engine.table(table)[column].max().cast("date") for table, column in _DATED.items()]
-    found = [day for day in (one.to_pyarrow().as_py() for one in days) if day is not None]
-    if not found:
-        raise InputError("the store", "records with a date (custody, purchases, declarations, power or pings)")
-    latest: date = max(found)
-    return min(latest, datetime.now(UTC).date())
 
 
 def screen_engine(
@@ -82,11 +59,9 @@ def screen_engine(
         prior_share = load_quantities("thresher.screening", "leads.yaml")["prior_share_of_hiders"].value
     if not 0.0 < prior_share < 1.0:
         raise InputError("prior", "a share between 0 and 1", prior_share)
-    if look_back_days < 1:
-        raise InputError("look-back", "at least 1 day", look_back_days)
     if top < 1:
         raise InputError("top", "at least 1 lead", top)
-    as_of = as_of or latest_record(engine)
+    as_of = reading_day(engine, as_of, look_back_days)
     progress("resolve: who is who")
     resolve(engine, seed=seed)
     held_at(engine, as_of)

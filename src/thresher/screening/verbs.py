@@ -16,12 +16,13 @@ from thresher.result import Result
 from thresher.screening.control import control as control_step
 from thresher.screening.corroboration import corroborate as corroborate_step
 from thresher.screening.custody import held_at
-from thresher.screening.engine import Engine, open_engine
+from thresher.screening.engine import open_engine
 from thresher.screening.evidence import all_findings
+from thresher.screening.reading_day import reading_day
 from thresher.screening.resolution.explain import PairExplanation, explain_pair
 from thresher.screening.resolution.mentions import party_mentions, text_mentions
 from thresher.screening.resolution.resolve import resolve as resolve_step
-from thresher.screening.screen import DEFAULT_REGIME, LOOK_BACK_DAYS, latest_record
+from thresher.screening.screen import DEFAULT_REGIME, LOOK_BACK_DAYS
 
 MOST_NAMES = 6
 
@@ -123,12 +124,6 @@ def judge(store: str | Path, left: str, right: str, verdict: str, *, reviewer: s
         raise InputError("verdict", "yes, no or undo", verdict)
 
 
-def _as_of(opened: Engine, as_of: date | None, look_back_days: int) -> date:
-    if look_back_days < 1:
-        raise InputError("look-back", "at least 1 day", look_back_days)
-    return as_of or latest_record(opened)
-
-
 def control(
     store: str | Path,
     *,
@@ -147,7 +142,7 @@ def control(
         ``findings``.
     """
     with open_engine(Path(store), engine) as opened:
-        day = _as_of(opened, as_of, look_back_days)
+        day = reading_day(opened, as_of, look_back_days)
         resolve_step(opened, seed=seed)
         held_at(opened, day)
         findings = control_step(opened, day, look_back_days).findings.to_pyarrow()
@@ -181,7 +176,7 @@ def corroborate(
     """
     rule = load_regime(regime)
     with open_engine(Path(store), engine) as opened:
-        day = _as_of(opened, as_of, look_back_days)
+        day = reading_day(opened, as_of, look_back_days)
         resolve_step(opened, seed=seed)
         held_at(opened, day)
         findings = corroborate_step(opened, day, look_back_days, regime=rule).findings.to_pyarrow()

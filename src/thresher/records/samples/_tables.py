@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thresher.sources import load_quantities
+from thresher.sources import load_quantities, read_table
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -26,8 +23,7 @@ NONE = -1
 @cache
 def rows(name: str) -> tuple[Mapping[str, str], ...]:
     """The rows of ``data/sample_NAME.csv``, as text by column."""
-    text = files("thresher.records").joinpath("data", f"sample_{name}.csv").read_text("utf-8")
-    return tuple(csv.DictReader(io.StringIO(text)))
+    return tuple(read_table("thresher.records", f"sample_{name}.csv"))
 
 
 @cache

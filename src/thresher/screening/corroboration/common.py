@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
-from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
 import ibis
 
 from thresher.screening.engine import Engine
+from thresher.screening.evidence import all_findings
 from thresher.sources import Quantities, load_quantities
 
 
@@ -68,17 +66,10 @@ def worst_first(table: ibis.Table, *tie: str) -> ibis.Table:
 
 def from_first_level(found: ibis.Table) -> ibis.Table:
     """Findings as a step gives them: a strength below a finding's first level is 0, looked at and nothing found."""
-    levels = [(found.finding == name, edge) for name, edge in _first_levels().items()]
+    first_levels = {one.finding: one.edges[0] for one in all_findings().values() if one.step == "corroborate"}
+    levels = [(found.finding == name, edge) for name, edge in first_levels.items()]
     strength = ibis.ifelse(found.strength < ibis.cases(*levels), 0.0, found.strength)
     return found.select("entity", "finding", strength=strength, detail="detail")
-
-
-@cache
-def _first_levels() -> dict[str, float]:
-    """The strength from which each finding of this step counts as found."""
-    text = files("thresher.screening").joinpath("data", "findings.csv").read_text("utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return {row["finding"]: float(row["edges"].split("|")[0]) for row in rows if row["step"] == "corroborate"}
 
 
 def as_citations(table: ibis.Table, source: str) -> ibis.Table:

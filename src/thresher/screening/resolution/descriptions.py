@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from thresher.catalog import chips
+from thresher.sources import read_table
 
 _MOST_CHIPS_EACH = 1024
 _ACCESSORY = re.compile(
@@ -115,14 +113,15 @@ def label_contents(labels: Iterable[str | None]) -> pa.Table:
 
 @cache
 def _chip_words() -> list[tuple[str, re.Pattern[str]]]:
-    return [(row["chip"], re.compile(rf"\b(?:{row['words']})\b")) for row in _rows("chip_words.csv")]
+    return [
+        (row["chip"], re.compile(rf"\b(?:{row['words']})\b"))
+        for row in read_table("thresher.screening", "chip_words.csv")
+    ]
 
 
 @cache
 def _systems() -> list[tuple[re.Pattern[str], int]]:
-    return [(re.compile(rf"\b(?:{row['words']})\b"), int(row["chips_each"])) for row in _rows("chip_systems.csv")]
-
-
-def _rows(file: str) -> list[dict[str, str]]:
-    text = files("thresher.screening").joinpath("data", file).read_text("utf-8")
-    return list(csv.DictReader(io.StringIO(text)))
+    return [
+        (re.compile(rf"\b(?:{row['words']})\b"), int(row["chips_each"]))
+        for row in read_table("thresher.screening", "chip_systems.csv")
+    ]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +16,7 @@ from splink.comparison_library import CustomComparison
 
 from thresher.screening.engine import Engine
 from thresher.screening.resolution.mentions import parties_in
-from thresher.sources import load_quantities
+from thresher.sources import load_quantities, read_table
 
 BLOCKS = (
     "block_name",
@@ -62,10 +59,9 @@ class Level(NamedTuple):
 @cache
 def starting_levels() -> tuple[Level, ...]:
     """The levels of every comparison with their chances before training."""
-    text = files("thresher.screening").joinpath("data", "linkage_levels.csv").read_text("utf-8")
     return tuple(
         Level(row["comparison"], row["level"], float(row["m"]), float(row["u"]), row["words"])
-        for row in csv.DictReader(io.StringIO(text))
+        for row in read_table("thresher.screening", "linkage_levels.csv")
     )
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import NamedTuple
 
 import pyarrow as pa
 from anyascii import anyascii
 from rigour.names import extract_org_types, remove_org_types
 from rigour.text import metaphone
+
+from thresher.sources import read_table
 
 _FOLDS = (
     ("ae", "a"),
@@ -85,8 +84,7 @@ def _without_form(lower: str) -> tuple[str, str]:
 
 @cache
 def _more_forms() -> tuple[re.Pattern[str], dict[str, str]]:
-    text = files("thresher.screening").joinpath("data", "legal_forms.csv").read_text("utf-8")
-    forms = {row["words"].casefold(): row["form"] for row in csv.DictReader(io.StringIO(text))}
+    forms = {row["words"].casefold(): row["form"] for row in read_table("thresher.screening", "legal_forms.csv")}
     # words of scripts that write without spaces are found anywhere
     patterns = [rf"(?<!\w){re.escape(one)}(?!\w)" if one[0].isascii() else re.escape(one) for one in forms]
     return re.compile("|".join(patterns)), forms
