@@ -31,7 +31,7 @@ bench: $(VENV)/.develop                  ## the benchmarks of docs/performance.m
 	$(BIN)/python benchmarks/whole_commands.py $(BIN)
 
 docs: $(VENV)/.docs                      ## the documentation, into docs/_build/html
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -qE -b html docs docs/_build/html
 
 $(VENV)/.run: pyproject.toml requirements.lock
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Thresher needs Python 3.11 or later; set PYTHON=...')"

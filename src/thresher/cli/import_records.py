@@ -38,8 +38,9 @@ def import_records(ctx: click.Context, folder: Path, store: Path, json_file: str
 
     A table is a CSV or Parquet file named for it: chips, custody, parties, ownership, purchases, sites, declarations, power or
     pings; custody-2025.csv, custody.part1.parquet and parts in a folder custody/ are parts of one. Any of them may be missing,
-    columns may stand in any order, and further columns are kept. Files of FollowTheMoney entities (entities.json, *.ftm.json),
-    of BODS 0.4 statements (*.bods.json) and of GS1 EPCIS 2.0 events (*.epcis.json, *.jsonld) may stand beside them.
+    columns may stand in any order, and further columns are kept. Files of FollowTheMoney entities (entities.json, or a name
+    that ends in .ftm.json), of BODS 0.4 statements (.bods.json) and of GS1 EPCIS 2.0 events (.epcis.json or .jsonld) may stand
+    beside them.
 
     Right rows are loaded, each once, however often they are imported. A wrong row is set aside with its file, line, column and
     reason, in the store's table quarantine; mend it in the file and import again. A command that is killed leaves the store as
