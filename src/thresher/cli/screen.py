@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,32 +84,44 @@ def screen(
         if ftm_file is not None:
             write_text(ftm_file, "".join(leads_as_ftm(opened, leads, found.as_of)))
         if csv_file is not None:
-            write_text(csv_file, leads_as_csv(leads))
+            write_text(csv_file, leads_as_csv(leads, found.decisions))
         result = as_result(str(store), found, top)
     if emit(json_file, result.as_json()):
         return
+    _print(found, leads)
+
+
+def _print(found: Any, leads: Sequence[Any]) -> None:
+    decided = {one.owner: found.decisions[one.owner].decision for one in leads if one.owner in found.decisions}
+    columns = ["", "owner", "name", "probability", "as it reads", "together", "why"]
+    rows = [_cells(one) for one in leads]
+    if decided:  # a column of nothing would take room from the reasons
+        for row, decision in (
+            (columns, "decision"),
+            *zip(rows, (decided.get(one.owner, "") for one in leads), strict=True),
+        ):
+            row.insert(-1, decision)
     print_table(
-        ("", "owner", "name", "probability", "as it reads", "together", "why"),
-        [
-            (
-                str(one.rank),
-                one.owner,
-                one.name or "",
-                "over 99.9%" if one.probability > SURE else f"{one.probability:.1%}",
-                READINGS[one.readings.as_it_reads],
-                f"{READINGS[one.readings.together]}, {times_the_line(one.readings)}",
-                "; ".join(
-                    f"{reason.title.lower()} ({reason.log10_likelihood_ratio:+.2f})"
-                    for reason in one.reasons[:3]
-                    if reason.log10_likelihood_ratio > 0.0
-                ),
-            )
-            for one in leads
-        ],
-        title=f"{found.regime.title}: {len(found.owners):,} owners considered as of {found.as_of}",
+        columns, rows, title=f"{found.regime.title}: {len(found.owners):,} owners considered as of {found.as_of}"
     )
     console().print(
         f"A lead is a reason to look, not a verdict. Before any finding {found.prior_share:.2%} of the owners were taken to"
         " hide a covered cluster; figures behind the reasons are log10 likelihood ratios, fitted on synthetic records.",
         markup=False,
     )
+
+
+def _cells(lead: Any) -> list[str]:
+    return [
+        str(lead.rank),
+        lead.owner,
+        lead.name or "",
+        "over 99.9%" if lead.probability > SURE else f"{lead.probability:.1%}",
+        READINGS[lead.readings.as_it_reads],
+        f"{READINGS[lead.readings.together]}, {times_the_line(lead.readings)}",
+        "; ".join(
+            f"{reason.title.lower()} ({reason.log10_likelihood_ratio:+.2f})"
+            for reason in lead.reasons[:3]
+            if reason.log10_likelihood_ratio > 0.0
+        ),
+    ]

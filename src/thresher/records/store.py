@@ -1,4 +1,4 @@
-"""The store of evidence: one DuckDB file with the tables of evidence, what was set aside, and what reviewers judged."""
+"""The store of evidence: one DuckDB file with the tables of evidence, what was set aside, and what reviewers say."""
 
 from __future__ import annotations
 
@@ -56,16 +56,29 @@ OWN_TABLES = {
         "note": "VARCHAR",
         "at": "TIMESTAMP",
     },
+    "lead_decision_history": {
+        "number": "BIGINT",
+        "owner": "VARCHAR",
+        "regime": "VARCHAR",
+        "decision": "VARCHAR",
+        "reviewer": "VARCHAR",
+        "note": "VARCHAR",
+        "at": "TIMESTAMP",
+    },
 }
-"""What the store keeps beside the evidence; the verdict of a judgement that was withdrawn is blank."""
+"""What the store keeps beside the evidence; where a judgement or a decision was withdrawn, the last one is blank."""
 
 _VIEWS = {name: f"SELECT * FROM {{store}}.{name}" for name in (*tables(), "quarantine", "imports")} | {
     "judgements": """
         SELECT left_mention, right_mention, verdict, reviewer, note, "at" FROM {store}.judgement_history
         QUALIFY row_number() OVER (PARTITION BY left_mention, right_mention ORDER BY number DESC) = 1
-            AND verdict IS NOT NULL"""
+            AND verdict IS NOT NULL""",
+    "lead_decisions": """
+        SELECT owner, regime, decision, reviewer, note, "at" FROM {store}.lead_decision_history
+        QUALIFY row_number() OVER (PARTITION BY owner, regime ORDER BY number DESC) = 1
+            AND decision IS NOT NULL""",
 }
-"""What may be asked of a store: the evidence, what was set aside and read, and the judgements that stand."""
+"""What may be asked of a store: the evidence, what was set aside and read, the judgements and the decisions that stand."""
 
 _SIGNATURE_AT, _SIGNATURE = 8, b"DUCK"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -162,7 +175,8 @@ def attach_evidence(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
     """Give a connection the evidence of a store, read-only: a view for every table, whether or not it holds rows.
 
     Beside the tables of evidence there are the views ``quarantine`` (what was set aside, and why), ``imports`` (the files
-    read) and ``judgements`` (the verdicts of reviewers that stand).
+    read), ``judgements`` (the verdicts of reviewers on pairs that stand) and ``lead_decisions`` (their decisions about leads
+    that stand).
 
     Raises
     ------
@@ -184,6 +198,11 @@ def attach_evidence(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
         connection.execute(f"CREATE OR REPLACE VIEW main.{name} AS {query.format(store=f'{_ALIAS}.main')}")
 
 
+def query_of(view: str) -> str:
+    """The query behind a view, for a connection to the store itself."""
+    return _VIEWS[view].format(store="main")
+
+
 def export_evidence(store: Path, folder: Path) -> dict[str, Path]:
     """Write the tables that ``attach_evidence`` gives as Parquet files of a folder, for another engine.
 
@@ -203,8 +222,8 @@ def export_evidence(store: Path, folder: Path) -> dict[str, Path]:
         raise InputError(str(folder), f"a folder that can be written ({error.strerror or error})") from None
     written = {name: folder / f"{name}.parquet" for name in _VIEWS}
     with open_store(store, read_only=True) as connection:
-        for name, query in _VIEWS.items():
-            connection.execute(f"COPY ({query.format(store='main')}) TO {literal(str(written[name]))} (FORMAT parquet)")
+        for name in _VIEWS:
+            connection.execute(f"COPY ({query_of(name)}) TO {literal(str(written[name]))} (FORMAT parquet)")
     return written
 
 
@@ -250,7 +269,7 @@ def _judge(store: Path, left: str, right: str, verdict: str | None, reviewer: st
     pair = sorted((left, right))
     with open_store(store) as connection:
         standing = connection.execute(
-            f"SELECT 1 FROM ({_VIEWS['judgements'].format(store='main')}) WHERE left_mention = ? AND right_mention = ?",
+            f"SELECT 1 FROM ({query_of('judgements')}) WHERE left_mention = ? AND right_mention = ?",
             pair,
         ).fetchone()
         if verdict is None and standing is None:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENGINES = ("duckdb", "spark")
+_OF_REVIEWERS = {
+    "judgements": ("left_mention", "right_mention", "verdict"),
+    "lead_decisions": ("owner", "regime", "decision", "reviewer", "note", "at"),
+}
+"""What a store has of reviewers beside the evidence, and its columns."""
 MEMORY_LIMIT = "5GB"
 """What DuckDB may hold before it spills to disk; Python's own arrays come on top of it."""
 
@@ -70,7 +75,7 @@ def empty_evidence() -> dict[str, pa.Table]:
 
 
 def engine_of_tables(given: Mapping[str, pa.Table], engine: str = "duckdb") -> Engine:
-    """An engine over Arrow tables of evidence (and ``judgements``); those that are not given are there and empty.
+    """An engine over Arrow tables of evidence, ``judgements`` and ``lead_decisions``; those that are not given are empty.
 
     Rows without a ``row_id`` are numbered from 1.
     """
@@ -88,8 +93,8 @@ def engine_of_tables(given: Mapping[str, pa.Table], engine: str = "duckdb") -> E
             else:
                 columns[field.name] = pa.nulls(len(table), field.type)
         made.keep(name, pa.table(columns))
-    words = {name: pa.string() for name in ("left_mention", "right_mention", "verdict")}
-    made.keep("judgements", given.get("judgements", pa.schema(words.items()).empty_table()))
+    for name, words in _OF_REVIEWERS.items():
+        made.keep(name, given.get(name, pa.schema([(word, pa.string()) for word in words]).empty_table()))
     return made
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from thresher.errors import InputError
+from thresher.records.decisions import LeadDecision
 from thresher.regime import Regime, load_regime
 from thresher.result import Result
 from thresher.screening.account import account
@@ -40,6 +41,8 @@ class Screening:
     owners: Sequence[Owner]
     steps: Sequence[Findings]
     leads: Sequence[Lead]
+    decisions: Mapping[str, LeadDecision] = field(default_factory=dict)
+    """What reviewers decided about leads under this regime, by owner; no probability knows of it."""
 
 
 def screen_engine(
@@ -77,7 +80,14 @@ def screen_engine(
     steps = [_worked_out(engine, at, step) for at, step in enumerate(steps)]
     progress("leads: weighing the evidence")
     leads = leads_of(engine, owners, steps, prior_share=prior_share, top=top)
-    return Screening(as_of, look_back_days, rule, prior_share, owners, steps, leads)
+    decisions = _decisions_under(engine, rule.name)
+    return Screening(as_of, look_back_days, rule, prior_share, owners, steps, leads, decisions)
+
+
+def _decisions_under(engine: Engine, regime: str) -> dict[str, LeadDecision]:
+    """The decisions that stand under a regime, by owner."""
+    rows = engine.table("lead_decisions").filter(lambda row: row.regime == regime).to_pyarrow().to_pylist()
+    return {row["owner"]: LeadDecision(**row) for row in rows}
 
 
 def _worked_out(engine: Engine, at: int, step: Findings) -> Findings:
@@ -117,7 +127,8 @@ def screen(store: str | Path, **choices: Any) -> Result:
     Returns
     -------
     Result
-        Of kind ``screening``: ``leads``, the likeliest first, and a ``summary``.
+        Of kind ``screening``: ``leads``, the likeliest first, each with the ``decision`` of a reviewer that stands (None
+        where there is none), and a ``summary``.
 
     Raises
     ------
@@ -152,13 +163,13 @@ def as_result(store: str, found: Screening, top: int) -> Result:
                 "readings": counts,
                 "covered_only_together": sum(one.together is True and one.as_it_reads is False for one in readings),
             },
-            "leads": [_lead_as_json(one, words) for one in found.leads[:top]],
+            "leads": [_lead_as_json(one, words, found.decisions.get(one.owner)) for one in found.leads[:top]],
         },
     )
 
 
-def _lead_as_json(lead: Lead, words: Mapping[bool | None, str]) -> dict[str, Any]:
-    data = asdict(lead)
+def _lead_as_json(lead: Lead, words: Mapping[bool | None, str], decision: LeadDecision | None) -> dict[str, Any]:
+    data = asdict(lead) | {"decision": decision and decision.as_json()}
     for reading in ("as_it_reads", "networked", "together"):
         data["readings"][reading] = words[getattr(lead.readings, reading)]
     return data

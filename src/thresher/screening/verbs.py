@@ -19,6 +19,7 @@ from thresher.screening.custody import held_at
 from thresher.screening.engine import open_engine
 from thresher.screening.evidence import all_findings
 from thresher.screening.reading_day import reading_day
+from thresher.screening.resolution.doubts import doubtful_pairs
 from thresher.screening.resolution.explain import PairExplanation, explain_pair
 from thresher.screening.resolution.mentions import party_mentions, text_mentions
 from thresher.screening.resolution.resolve import resolve as resolve_step
@@ -49,17 +50,11 @@ def resolve(store: str | Path, *, seed: int = 1, engine: str = "duckdb") -> Resu
     with open_engine(Path(store), engine) as opened:
         found = resolve_step(opened, seed=seed)
         entities = found.entities.to_pyarrow().sort_by("mention").to_pylist()
-        pairs = found.pairs.filter(found.pairs.verdict.isnull()).select("left", "right", "probability").to_pyarrow()
+        review = doubtful_pairs(opened)
         chips = opened.table("chip_labels").filter(lambda row: row.chip.notnull()).to_pyarrow().to_pylist()
-    of = {one["mention"]: one for one in entities}
     members: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in entities:
         members[one["entity"]].append(one)
-    review = [
-        row | {"left_name": of[row["left"]]["name"], "right_name": of[row["right"]]["name"]}
-        for row in pairs.to_pylist()
-        if of[row["left"]]["entity"] != of[row["right"]]["entity"]
-    ]
     merged = sorted((item for item in members.items() if len(item[1]) > 1), key=lambda item: (-len(item[1]), item[0]))
     return Result(
         "resolution",
@@ -73,7 +68,7 @@ def resolve(store: str | Path, *, seed: int = 1, engine: str = "duckdb") -> Resu
                 "trained": found.model.trained,
             },
             "merged": [{"entity": entity, "mentions": len(rows), "names": _names(rows)} for entity, rows in merged],
-            "for_review": sorted(review, key=lambda row: (abs(row["probability"] - 0.5), row["left"], row["right"])),
+            "for_review": review,
             "entities": entities,
             "chips": sorted(chips, key=lambda row: row["label"]),
             "model": [one._asdict() for one in found.model.levels],
@@ -85,6 +80,24 @@ def _names(rows: list[dict[str, Any]]) -> list[str]:
     ids = {row["party"] for row in rows}
     names = sorted({row["name"] for row in rows if row["name"] and row["name"] not in ids})
     return names[:MOST_NAMES] + ([f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else [])
+
+
+def pairs_for_review(
+    store: str | Path, *, most: int = 50, seed: int = 1, engine: str = "duckdb"
+) -> list[dict[str, Any]]:
+    """The pairs of mentions that a person should decide, the most doubtful first: `resolve` without the rest.
+
+    A screening resolves, too: `thresher.screening.review.screen_for_review` has them without doing it again. The store is
+    closed when this returns, so that `judge` may write to it.
+
+    Returns
+    -------
+    list
+        Of plain data: see `thresher.screening.resolution.doubts.doubtful_pairs`.
+    """
+    with open_engine(Path(store), engine) as opened:
+        resolve_step(opened, seed=seed)
+        return doubtful_pairs(opened, most)
 
 
 def explain(store: str | Path, left: str, right: str, *, seed: int = 1, engine: str = "duckdb") -> PairExplanation:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
+from thresher.records.decisions import LeadDecision
 from thresher.screening.dossiers.graph import graphs_of
 from thresher.screening.dossiers.rows import fetch_rows, keep_entities, keep_members, party_rows
 from thresher.screening.dossiers.text import percent, signed
@@ -20,17 +22,22 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), and the same as wide letters."""
 COLUMNS = (
     *("rank", "owner", "name", "probability", "prior_log10_odds", "log10_odds", "as_it_reads", "networked", "together"),
-    *("most_times_the_line", "chips", "sites", "entities", "reasons", "next_records", "caution"),
+    *("most_times_the_line", "chips", "sites", "entities", "reasons", "next_records"),
+    *("decision", "decided_by", "decided_at", "decision_note", "caution"),
 )
 
 
-def leads_as_csv(leads: Sequence[Lead]) -> str:
-    """The leads as a table, a row each; text that a spreadsheet would take for a formula begins with an apostrophe."""
+def leads_as_csv(leads: Sequence[Lead], decisions: Mapping[str, LeadDecision] = MappingProxyType({})) -> str:
+    """The leads as a table, a row each, with what was decided about an owner.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     out = io.StringIO()
     table = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
     table.writerow(COLUMNS)
     for lead in leads:
         readings = lead.readings
+        decided = decisions[lead.owner].as_json() if lead.owner in decisions else {}
         row: tuple[Any, ...] = (
             *(lead.rank, lead.owner, lead.name or "", lead.probability, lead.prior_log10_odds, lead.log10_odds),
             *(WORDS[one] for one in (readings.as_it_reads, readings.networked, readings.together)),
@@ -40,6 +47,7 @@ def leads_as_csv(leads: Sequence[Lead]) -> str:
             "; ".join(lead.entities),
             "; ".join(_reasons(lead)),
             "; ".join(lead.next_records),
+            *(decided.get(name, "") for name in ("decision", "reviewer", "at", "note")),
             CAUTION,
         )
         table.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in row])

@@ -180,7 +180,7 @@ def write_dossiers(folder: Path, engine: Engine, screened: Screened, leads: Sequ
     folder = folder.resolve()
     _refuse_others(folder)
     dossiers = dossiers_of(engine, leads, screened.as_of)
-    pages = {"index.html": _render("index.html.j2", screened, dossiers=dossiers)}
+    pages = {"index.html": render("index.html.j2", screened, dossiers=dossiers)}
     pages |= {one.file: lead_page(one, screened, len(dossiers)) for one in dossiers}
     _put_in_place(folder, pages)
     return [folder / name for name in pages]
@@ -188,21 +188,24 @@ def write_dossiers(folder: Path, engine: Engine, screened: Screened, leads: Sequ
 
 def lead_page(dossier: Dossier, screened: Screened, leads: int) -> str:
     """The page of one lead; the same dossier gives the same text, byte for byte."""
+    return render("lead.html.j2", screened, alone=True, list_href="index.html", **lead_values(dossier, screened, leads))
+
+
+def lead_values(dossier: Dossier, screened: Screened, leads: int) -> dict[str, Any]:
+    """What the template of a lead puts out, wherever that stands."""
     lead = dossier.lead
     known = waterfall.known_reasons(lead)
-    return _render(
-        "lead.html.j2",
-        screened,
-        d=dossier,
-        lead=lead,
-        leads=leads,
-        known=list(zip(known, waterfall.running_totals(lead)[1:], strict=True)),
-        unknown=waterfall.unknown_reasons(lead),
-        swings=_swings(lead),
-        bars=waterfall.drawing_of(lead),
-        drawn_graph=graph.drawing_of(dossier.graph),
-        drawn_events=timeline.drawing_of(dossier.timeline.events, screened.as_of),
-    )
+    return {
+        "d": dossier,
+        "lead": lead,
+        "leads": leads,
+        "known": list(zip(known, waterfall.running_totals(lead)[1:], strict=True)),
+        "unknown": waterfall.unknown_reasons(lead),
+        "swings": _swings(lead),
+        "bars": waterfall.drawing_of(lead),
+        "drawn_graph": graph.drawing_of(dossier.graph),
+        "drawn_events": timeline.drawing_of(dossier.timeline.events, screened.as_of),
+    }
 
 
 def dossiers_of(engine: Engine, leads: Sequence[Lead], as_of: date) -> list[Dossier]:
@@ -350,7 +353,8 @@ def _environment() -> Environment:
     return made
 
 
-def _render(template: str, screened: Screened, **values: Any) -> str:
+def render(template: str, screened: Screened, **values: Any) -> str:
+    """A template of this folder with its values, every one of them escaped."""
     from importlib.metadata import version  # noqa: PLC0415 - reads files
 
     return _environment().get_template(template).render(s=screened, version=version("thresher"), **values)
