@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: assess screen test lint bench docs validate lock clean
+.PHONY: assess screen lab test lint bench docs validate lock clean
 
 assess: $(VENV)/.run                     ## can a prohibited run hide below the draft agreement?
 	$(BIN)/thresher assess miri-2025
@@ -13,6 +13,9 @@ screen: $(VENV)/.screen                  ## from sample records to leads and dos
 	$(BIN)/thresher sample-records reports/records --seed 1
 	$(BIN)/thresher import reports/records --store reports/evidence.store
 	$(BIN)/thresher screen reports/evidence.store --html reports/dossiers --json reports/leads.json
+
+lab: $(VENV)/.lab                        ## the page where people look, on this machine
+	$(BIN)/thresher lab
 
 validate: $(VENV)/.run                   ## prediction beside measurement
 	$(BIN)/thresher validate --all-rows
@@ -41,6 +44,10 @@ $(VENV)/.run: pyproject.toml requirements.lock
 
 $(VENV)/.screen: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[screen]"
+	touch $@
+
+$(VENV)/.lab: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[lab]"
 	touch $@
 
 $(VENV)/.develop: $(VENV)/.run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,13 @@ from thresher.records.schema import records_schema_markdown
 from thresher.regime import ClusterClause, RunClause, load_regime, regime_schema_markdown, regimes
 from thresher.screening.evidence import all_findings, weights
 from thresher.simulation import default
+from thresher.simulation.outcomes import outcome_fields
 from thresher.simulation.plans import plan_fields
-from thresher.sources import Quantity, parse_quantities, read_yaml
+from thresher.sources import Quantity, parameter_files
 from thresher.thresholds import wording as design_words
 from thresher.thresholds.answers import Design
 
 DOCS = Path(__file__).parent
-PACKAGE = Path(thresher.__file__).parent
 SMALL, LARGE = 1e-3, 1e6
 """Figures outside are written with an exponent."""
 FOUR_DIGITS = 1e3
@@ -97,6 +97,15 @@ def plan_table() -> str:
     return markdown(("field", "table", "kind", "unit", "default", "may be", "meaning"), rows)
 
 
+def outcome_table() -> str:
+    """Everything the model says of a plan."""
+    rows = [
+        (f"`{one.name}`", text(one.group), text(one.title), text(one.unit), text(one.how))
+        for one in outcome_fields().values()
+    ]
+    return markdown(("outcome", "group", "what it is", "unit", "how it follows"), rows)
+
+
 def regime_schema() -> str:
     """The form of a regime file."""
     return re.sub(r"\[([A-Z]\w+)\]", lambda m: f"[{m[1]}](#{m[1].lower()})", regime_schema_markdown())
@@ -130,18 +139,6 @@ def lint_table() -> str:
         for finding in thresher.lint(name)
     ]
     return markdown(("regime", "kind", "clauses", "finding"), rows)
-
-
-@cache
-def parameter_files() -> dict[str, Mapping[str, Quantity]]:
-    """Every parameter file of the package, by its path inside it."""
-    found: dict[str, Mapping[str, Quantity]] = {}
-    for path in sorted(PACKAGE.glob("*/data/*.yaml")):
-        where = path.relative_to(PACKAGE).as_posix()
-        document = read_yaml(path.read_text("utf-8"), where)
-        if isinstance(document, dict) and {"sources", "parameters"} <= document.keys():
-            found[where] = parse_quantities(document, where)
-    return found
 
 
 def parameters() -> str:
@@ -345,6 +342,15 @@ def left_out() -> str:
     from thresher.validation import left_out as reasons  # noqa: PLC0415 - beside its only use
 
     return markdown(("table", "why"), [(f"`{name}`", text(why)) for name, why in reasons().items()])
+
+
+def weak(area: str) -> str:
+    """Where the models of one area are weak, as a list."""
+    from thresher.validation.weaknesses import areas  # noqa: PLC0415 - beside its only use
+
+    one = areas()[area]
+    items = [re.sub(r"\[(\w+)\]", r"{doc}`\1`", weakness.text) for weakness in one.weaknesses]
+    return "".join(f"{f'{place}.' if one.numbered else '-'} {item}\n" for place, item in enumerate(items, start=1))
 
 
 def _share(value: float | None, sign: str = "") -> str:
@@ -684,6 +690,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "findings": findings,
     "evidence_weights": evidence_weights,
     "plan_fields": plan_table,
+    "outcomes": outcome_table,
     "regime_schema": regime_schema,
     "regimes": regime_table,
     "lint": lint_table,
@@ -699,6 +706,13 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "validation_summary": validation_summary,
     "validation_rows": validation_rows,
     "left_out": left_out,
+    "weak_model": partial(weak, "model"),
+    "weak_calibration": partial(weak, "calibration"),
+    "weak_uncertainty": partial(weak, "uncertainty"),
+    "weak_countermeasures": partial(weak, "countermeasures"),
+    "weak_screening": partial(weak, "screening"),
+    "weak_design": partial(weak, "design"),
+    "weak_validation": partial(weak, "validation"),
     "replica_comparison": replica_comparison,
     "replica_posterior": replica_posterior,
     "replica_extrapolation": replica_extrapolation,

@@ -11,8 +11,8 @@ SOURCE = Path(thresher.__file__).parent
 
 def test_the_public_names():
     assert thresher.__all__ == [
-        "account", "assess", "classify", "control", "corroborate", "design", "explain", "export_records", "import_records",
-        "judge", "lint", "programmes", "resolve", "sample_records", "screen", "simulate", "validate",
+        "account", "assess", "classify", "control", "corroborate", "decide", "design", "explain", "export_records",
+        "import_records", "judge", "lint", "programmes", "resolve", "sample_records", "screen", "simulate", "validate",
     ]  # fmt: skip
     for name in thresher.__all__:
         assert callable(getattr(thresher, name)), name

@@ -42,14 +42,19 @@ def fit(inputs: dict[str, Any], measured: Any) -> Any:
     return np.exp(result.x)
 
 
-def left_out(inputs: dict[str, Any], measured: Any, column: str) -> Any:
-    """Absolute relative errors of rows predicted by a fit to the rows with another value in ``column``."""
-    errors = np.empty_like(measured)
+def left_out_seconds(inputs: dict[str, Any], measured: Any, column: str) -> Any:
+    """Seconds of rows predicted by a fit to the rows with another value in ``column``."""
+    predicted = np.empty_like(measured)
     for value in np.unique(inputs[column]):
         out = inputs[column] == value
         fitted = fit(select(inputs, ~out), measured[~out])
-        errors[out] = np.abs(seconds(select(inputs, out), fitted) / measured[out] - 1.0)
-    return errors
+        predicted[out] = seconds(select(inputs, out), fitted)
+    return predicted
+
+
+def left_out(inputs: dict[str, Any], measured: Any, column: str) -> Any:
+    """Absolute relative errors of rows predicted by a fit to the rows with another value in ``column``."""
+    return np.abs(left_out_seconds(inputs, measured, column) / measured - 1.0)
 
 
 def report() -> dict[str, float]:

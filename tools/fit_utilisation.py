@@ -62,12 +62,18 @@ def report(saturation_chips: float | None = None) -> dict[str, float]:
 
 def left_out_residuals() -> np.ndarray:
     """Log MFU of each run less the formula fitted to the others; not of a run that is alone in its generation."""
+    log_mfu = _design(utilisation_parameters()["saturation_chips"])[1]
+    return np.asarray([log_mfu[row] - np.log(mfu) for row, mfu in left_out_mfu().items()])
+
+
+def left_out_mfu() -> dict[int, float]:
+    """MFU of each run by the formula fitted to the others, by its place; not of a run that is alone in its generation."""
     design, log_mfu = _design(utilisation_parameters()["saturation_chips"])
     generations, _ = _fitted()
     several = [row for row, name in enumerate(generations) if np.sum(generations == name) > 1]
     others = np.arange(len(log_mfu))
     fits = (_fit(design[others != row], log_mfu[others != row]).x for row in several)
-    return np.asarray([log_mfu[row] - design[row] @ x for row, x in zip(several, fits, strict=True)])
+    return {row: float(np.exp(design[row] @ x)) for row, x in zip(several, fits, strict=True)}
 
 
 def bootstrap(refits: int = 1000) -> dict[str, np.ndarray]:

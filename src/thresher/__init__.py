@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from thresher.records.importing import import_records
     from thresher.records.samples import sample_records
     from thresher.screening.account import account_store as account
+    from thresher.screening.decisions import decide
     from thresher.screening.screen import screen
     from thresher.screening.verbs import control, corroborate, explain, judge, resolve
 
@@ -19,6 +20,7 @@ __all__ = [
     "classify",
     "control",
     "corroborate",
+    "decide",
     "design",
     "explain",
     "export_records",
@@ -37,6 +39,7 @@ _OF_EVIDENCE = {
     "account": "thresher.screening.account:account_store",
     "control": "thresher.screening.verbs:control",
     "corroborate": "thresher.screening.verbs:corroborate",
+    "decide": "thresher.screening.decisions:decide",
     "explain": "thresher.screening.verbs:explain",
     "export_records": "thresher.records.exchange.files:export_records",
     "import_records": "thresher.records.importing:import_records",

@@ -139,6 +139,18 @@ def load_quantities(package: str, file: str) -> Quantities:
     return parse_quantities(document, where)
 
 
+@cache
+def parameter_files() -> dict[str, Quantities]:
+    """Every parameter file that ships, by its path in the package (``training/data/physics.yaml``), sorted by path."""
+    found = {}
+    for path in sorted(Path(str(files("thresher"))).glob("*/data/*.yaml")):
+        text = path.read_text("utf-8")
+        if all(f"\n{key}:" in f"\n{text}" for key in ("sources", "parameters")):
+            room = path.parent.parent.name
+            found[f"{room}/data/{path.name}"] = load_quantities(f"thresher.{room}", path.name)
+    return found
+
+
 def parse_quantities(document: Any, where: str) -> Quantities:
     """Check a parameter document (``sources`` and ``parameters``) and give its quantities; see ``load_quantities``."""
     if not isinstance(document, dict) or not {"sources", "parameters"} <= document.keys():

@@ -12,23 +12,25 @@ import numpy as np
 from thresher.assessment.detection import Noticed, Watch, detection_of
 from thresher.assessment.explain import explain_capability, explain_cost
 from thresher.assessment.sensitivity import Sensitivity, analyse
-from thresher.assessment.uncertainty import GoalUncertainty, propagate
+from thresher.assessment.uncertainty import GoalUncertainty, propagate, propagate_quickly
 from thresher.catalog import chip, network, reference_systems
-from thresher.countermeasures.actors import load_actor
-from thresher.countermeasures.parameters import draw_detection
-from thresher.countermeasures.programmes import load_programme, programme_for
+from thresher.countermeasures.actors import Actor, load_actor
+from thresher.countermeasures.parameters import detection_draws
+from thresher.countermeasures.programmes import Programme, load_programme, programme_for
 from thresher.countermeasures.timeline import Timeline
 from thresher.errors import InputError
 from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, answer, frontier, prepare
 from thresher.evasion.evaluation import Goal
+from thresher.evasion.quick import declared_plans, prepare_quickly, replies, site_of
+from thresher.evasion.quick_search import search_quickly
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
-from thresher.learning.posterior import load_posterior
+from thresher.learning.posterior import Posterior, load_posterior
 from thresher.learning.replica_families import FAMILIES
 from thresher.regime import ClusterRow, Regime, counted_operations, load_regime
 from thresher.result import Explanation, Result
 from thresher.simulation import default
 from thresher.simulation.cost import DAYS_PER_YEAR
-from thresher.simulation.draws import draw_worlds, groups
+from thresher.simulation.draws import Drawn, check_draws, drawn, groups, worlds_of
 
 DRAWS = 1000
 """Draws of the world unless told otherwise."""
@@ -120,6 +122,7 @@ class Assessment:
     seed: int
     posterior: str | None
     watch: Watch | None
+    quick: bool = False
 
     def as_result(self) -> Result:
         """The result file's content."""
@@ -129,6 +132,7 @@ class Assessment:
                 "regime": self.regime.name,
                 "regime_title": self.regime.title,
                 "model": "default",
+                "quick": self.quick,
                 "network": self.arena.network,
                 "longest_days": self.arena.longest_days,
                 "duration_reasoning": self.duration_reasoning,
@@ -167,8 +171,9 @@ def assess(
     draws: int | None = DRAWS,
     seed: int = 0,
     posterior: str | Path | None = None,
-    programme: str | Path | None = None,
-    actor: str | Path = ACTOR,
+    programme: str | Path | Programme | None = None,
+    actor: str | Path | Actor = ACTOR,
+    quick: bool = False,
     progress: Callable[[str], None] = lambda _message: None,
 ) -> Assessment:
     """Find the cheapest plan that no cluster clause of a regime covers, for each capability and budget.
@@ -206,12 +211,12 @@ def assess(
     """
     rule = regime if isinstance(regime, Regime) else load_regime(regime)
     s = settings()
-    drawn = None if posterior is None else load_posterior(Path(posterior))
-    worlds = None if draws is None else draw_worlds(draws, seed, drawn)
+    held = None if posterior is None else load_posterior(Path(posterior))
+    which = None if draws is None else _checked_draws(draws, seed, held)
     watch = None
     if draws is not None:
-        state = load_programme(programme_for(rule) if programme is None else programme)
-        watch = Watch(load_actor(actor), state, draw_detection(draws, seed))
+        state = _programme(rule, programme)
+        watch = Watch(actor if isinstance(actor, Actor) else load_actor(actor), state, detection_draws(draws, seed))
     longest = s["longest_days"] if longest_days is None else longest_days
     wanted = targets if targets is not None else () if budgets else s["targets"]
     for name, values, (least, most) in (
@@ -222,7 +227,9 @@ def assess(
         for value in values:
             if not least <= value <= most:
                 raise InputError(name, f"a number from {least:g} to {most:g}", value)
-    arena = prepare(
+    if quick and budgets:
+        raise InputError("budget", "no budgets with --quick, which answers targets alone; leave --quick out", budgets[0])
+    arena = (prepare_quickly if quick else prepare)(
         rule,
         network(network_profile),
         longest_days=longest,
@@ -234,26 +241,66 @@ def assess(
     )
     goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in wanted]
     goals += [Goal(budget_usd=budget, chips_only=chips_only) for budget in budgets]
-    answers = []
-    for goal in goals:
-        progress(f"refining the answer for {describe_goal(goal)}")
-        answered = _answer_goal(arena, goal)
-        if worlds is not None:
-            found = propagate(arena, goal, worlds, budgets=budgets, progress=progress)
-            if goal.target_flop_quality is not None:
-                progress("finding what drives the answer")
-            driven = analyse(found, goal, seed=seed, posterior=drawn)
-            noticed = None if watch is None else detection_of(found, watch)
-            answered = replace(answered, uncertainty=found, sensitivity=driven, noticed=noticed)
-        answers.append(answered)
+    if quick:
+        answers = _quick_answers(arena, tuple(wanted), chips_only, which, watch, progress)
+    else:
+        answers = []
+        worlds = None if which is None else worlds_of(which)
+        for goal in goals:
+            progress(f"refining the answer for {describe_goal(goal)}")
+            answered = _answer_goal(arena, goal)
+            if worlds is not None:
+                found = propagate(arena, goal, worlds, budgets=budgets, progress=progress)
+                if goal.target_flop_quality is not None:
+                    progress("finding what drives the answer")
+                driven = analyse(found, goal, seed=seed, posterior=held)
+                noticed = None if watch is None else detection_of(found, watch)
+                answered = replace(answered, uncertainty=found, sensitivity=driven, noticed=noticed)
+            answers.append(answered)
     low, high = settings()["curve_bounds"]
     quality = np.geomspace(low, high, settings()["curve_points"])
     curves = [frontier([item], item.setting.mode, quality) for item in arena.unseen]
     curves.append(frontier([arena.declared], "declared datacentre", quality))
     return Assessment(
         rule, arena, tuple(answers), tuple(burden_of_reference_systems(rule)), tuple(curves), duration_reasoning(longest),
-        _largest_models(arena), draws, seed, None if posterior is None else str(posterior), watch,
+        _largest_models(arena), draws, seed, None if posterior is None else str(posterior), watch, quick,
     )  # fmt: skip
+
+
+def _checked_draws(draws: int, seed: int, posterior: Posterior | None) -> Drawn:
+    check_draws(draws, seed)
+    return drawn(draws, seed, posterior)
+
+
+def _programme(rule: Regime, programme: str | Path | Programme | None) -> Programme:
+    """The programme given, loaded or to be loaded; by default what the rule's own text provides."""
+    if isinstance(programme, Programme):
+        return programme
+    return load_programme(programme_for(rule) if programme is None else programme)
+
+
+def _quick_answers(
+    arena: Arena,
+    targets: tuple[float, ...],
+    chips_only: bool,
+    which: Drawn | None,
+    watch: Watch | None,
+    progress: Callable[[str], None],
+) -> list[GoalAnswer]:
+    found = search_quickly(arena.unseen, targets, arena.parameters, chips_only=chips_only, progress=progress)
+    best = replies(arena, targets, found, chips_only=chips_only)
+    declared = declared_plans(site_of(arena), targets, chips_only)
+    answers = [_goal_answer(arena, reply, plan) for reply, plan in zip(best, declared, strict=True)]
+    if which is None:
+        return answers
+    known = [plan for plans in found for plan in plans]
+    in_draws = propagate_quickly(arena, targets, which, chips_only=chips_only, known=known, progress=progress)
+    drawn_answers = []
+    for answered, over_draws in zip(answers, in_draws, strict=True):
+        progress("looking for what would be noticed")
+        noticed = None if watch is None else detection_of(over_draws, watch)
+        drawn_answers.append(replace(answered, uncertainty=over_draws, noticed=noticed))
+    return drawn_answers
 
 
 def describe_goal(goal: Goal) -> str:
@@ -287,11 +334,14 @@ def _answer_goal(arena: Arena, goal: Goal) -> GoalAnswer:
         if capability
         else None
     )
-    declared = open_reply.plan if open_reply else None
+    return _goal_answer(arena, reply, open_reply.plan if open_reply else None)
+
+
+def _goal_answer(arena: Arena, reply: Reply, declared: AdversaryPlan | None) -> GoalAnswer:
     plan = reply.plan
     return GoalAnswer(
-        goal.target_flop_quality,
-        goal.budget_usd,
+        reply.goal.target_flop_quality,
+        reply.goal.budget_usd,
         plan,
         reply.why,
         reply.by_mode,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from thresher.evasion.best_response import AdversaryPlan
 from thresher.result import Explanation
 
@@ -17,7 +19,11 @@ _DATA_COSTS = {
 
 def explain_capability(plan: AdversaryPlan) -> Explanation:
     """From chips to operations, from operations to effective tokens, from those to quality-adjusted FLOP."""
-    o = plan.outcome
+    return capability_of(plan.outcome, plan.nodes * plan.chips_per_node)
+
+
+def capability_of(o: Mapping[str, float], chips: float) -> Explanation:
+    """The tree of capability of one simulated plan's outcome, on so many chips."""
     learning = tuple(
         Explanation(text, o[f"data_cost_{name}"], "tokens per token")
         for name, text in _DATA_COSTS.items()
@@ -26,7 +32,7 @@ def explain_capability(plan: AdversaryPlan) -> Explanation:
     performed = Explanation(
         "operations performed", o["flop"], "FLOP", "chips x rate x utilisation x time at work",
         (
-            Explanation("chips", plan.nodes * plan.chips_per_node, "chips"),
+            Explanation("chips", chips, "chips"),
             Explanation("model FLOP utilisation while computing", o["mfu"], "share of the peak rate"),
             Explanation("share of a round spent computing", o["utilisation"], "share"),
             Explanation("share of time at work (failures)", o["goodput"], "share"),

@@ -39,7 +39,7 @@ def html_report(assessment: Assessment) -> str:
         drawn=drawn,
         driven=[item for item in drawn if item.sensitivity is not None],
         verdict_budget=settings()["verdict_budget"],
-        confidences=settings()["commitment"]["confidences"],
+        confidences=() if assessment.quick else settings()["commitment"]["confidences"],
         charts=charts(assessment),
         apart=(*CHARTS_OF_DRAWS, *CHARTS_OF_DETECTION),
         seen=noticing,

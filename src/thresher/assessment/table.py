@@ -67,10 +67,10 @@ def _print_bests(assessment: Assessment, paragraph: Callable[..., None]) -> None
     """What stands beside the chosen plans: the best of each mode and format, and what memory bounds; the page has it always."""
     by_mode = [say.best_of_each(item, item.by_mode) for item in assessment.answers if len(item.by_mode) > 1]
     if by_mode:
-        paragraph("Best of each mode", *by_mode)
+        paragraph(say.bests(assessment, "mode"), *by_mode)
     formats = [say.best_of_each(item, item.by_precision) for item in assessment.answers if len(item.by_precision) > 1]
     if formats:
-        paragraph("Best of each number format", *formats)
+        paragraph(say.bests(assessment, "number format"), *formats)
     main = say.main_answer(assessment)
     paragraph(
         "The memory of a node and the size of a model", " ".join(say.memory_lines(assessment, [main] if main else []))

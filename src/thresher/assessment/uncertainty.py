@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from thresher.evasion.evaluation import MISSED, Goal
 from thresher.evasion.footprint import OUTCOMES as OF_FOOTPRINT
 from thresher.evasion.footprint import Footprint, footprint
 from thresher.evasion.pattern import Plans
+from thresher.evasion.quick import KEPT, OpenSite, open_grid, site_of
+from thresher.evasion.search import Best
 from thresher.evasion.space import columns_of, lines_of, settings
-from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, respond
+from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, of_copy, respond, respond_to_all
 from thresher.learning.replica_families import FAMILIES
 from thresher.simulation import default
-from thresher.simulation.draws import Worlds, of_rows, quantile_or_infinite
+from thresher.simulation.draws import Drawn, Worlds, of_rows, quantile_or_infinite, worlds_of
 
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 OUTCOMES = (
@@ -115,11 +118,54 @@ def propagate(
         plan = commit(found, goal, p, draws, confidence, also=plans)
         plans += [] if plan is None else [plan]
     known = [*found, *(plan.in_each for plan in plans)]  # who knows the world may choose these too
-    which, score = best_of_each_world(known, draws)
+    answered = _over_draws(
+        known, worlds, lambda quality, met: _declared_cost(arena, goal, quality, met, worlds), budgets
+    )
+    return replace(answered, committed=tuple(map(_committed, plans)), found=tuple(found))
+
+
+def propagate_quickly(
+    arena: Arena,
+    targets: Sequence[float],
+    which: Drawn,
+    *,
+    chips_only: bool,
+    known: Sequence[Best],
+    progress: Callable[[str], None],
+) -> list[GoalUncertainty]:
+    """Answer all targets in every draw with the quick search; nobody commits.
+
+    ``known`` are plans that are good at central values, which every draw tries too. The declared datacentre is kept between
+    calls, whatever the rule.
+    """
+    worlds, effort = worlds_of(which), settings()["quick"]["effort"] | settings()["quick"]["drawn"]
+    found = respond_to_all(
+        arena.unseen, targets, worlds, effort, chips_only=chips_only, known=known, progress=progress
+    )
+    progress("pricing open datacentres in every draw")
+    declared = _declared_costs(site_of(arena), tuple(targets), chips_only, which)
+    answers = []
+    for copy, cost in enumerate(declared):
+        progress(f"weighing the draws of {targets[copy]:.3g} quality-adjusted FLOP")
+        answers.append(_over_draws(of_copy(found, copy, len(worlds)), worlds, lambda *_, cost=cost: cost))
+    return answers
+
+
+def _over_draws(
+    known: Sequence[Plans],
+    worlds: Worlds,
+    declared_cost: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    budgets: Sequence[float] = (),
+) -> GoalUncertainty:
+    """What the best of some plans says of one goal over all draws, nobody committing.
+
+    ``declared_cost`` is that of every draw, given the capability reached and where the goal is met.
+    """
+    which, score = best_of_each_world(known, len(worlds))
     met = score < MISSED
-    figures, footprints, lines = _figures(known, which, met, p)
+    figures, footprints, lines = _figures(known, which, met, worlds.parameters)
     cost = np.where(met, figures.pop("cost_usd"), np.inf)
-    declared = _declared_cost(arena, goal, figures["flop_quality"], met, worlds)
+    declared = declared_cost(figures["flop_quality"], met)
     figures |= {"chips": figures["nodes"] * figures.pop("chips_per_node")}
     labels = _labels(known, which, met)
     by_draw = {"cost_usd": cost, "declared_cost_usd": declared, "family": worlds.family}
@@ -137,11 +183,11 @@ def propagate(
         tuple((float(usd), float(np.mean(cost <= usd))) for usd in ladder),
         {name: _shares(values[met]) for name, values in labels.items()},
         _by_family(cost, declared, figures["stages"] > 1, worlds.family),
-        tuple(map(_committed, plans)),
+        (),
         by_draw,
         footprints,
         lines,
-        tuple(found),
+        tuple(known),
     )
 
 
@@ -197,6 +243,23 @@ def _declared_cost(arena: Arena, goal: Goal, quality: np.ndarray, met: np.ndarra
     found = respond([grid], open_goal, worlds.parameters, len(worlds), effort)
     which, score = best_of_each_world(found, len(worlds))
     return np.where(score < MISSED, _figures(found, which, score < MISSED, worlds.parameters)[0]["cost_usd"], np.inf)
+
+
+@lru_cache(maxsize=KEPT)
+def _declared_costs(
+    site: OpenSite, targets: tuple[float, ...], chips_only: bool, which: Drawn
+) -> tuple[np.ndarray, ...]:
+    """What each target costs openly in one datacentre in every draw; the last few are kept."""
+    worlds = worlds_of(which)
+    effort = settings()["quick"]["effort"] | settings()["declared_worlds"]
+    found = respond_to_all([open_grid(site)], targets, worlds, effort, chips_only=chips_only)
+    costs = []
+    for copy in range(len(targets)):
+        mine = of_copy(found, copy, len(worlds))
+        at, score = best_of_each_world(mine, len(worlds))
+        met = score < MISSED
+        costs.append(np.where(met, _figures(mine, at, met, worlds.parameters)[0]["cost_usd"], np.inf))
+    return tuple(costs)
 
 
 def _labels(found: Sequence[Plans], which: np.ndarray, met: np.ndarray) -> dict[str, np.ndarray]:

@@ -358,7 +358,7 @@ def headline(assessment: Assessment) -> list[str]:
             nearest_sentence(answer),
             run_sentence(answer),
             evidence_sentence(answer.plan),
-            without_fp4(answer),
+            "" if assessment.quick else without_fp4(answer),
         )
         if text
     ]
@@ -376,7 +376,7 @@ def draws_paragraphs(assessment: Assessment) -> list[tuple[str, list[str]]]:
 
     found = [
         (KNOWS, lines(targets, budget_words)),
-        (COMMITS, lines(answers, commitment_words)),
+        (COMMITS, [] if assessment.quick else lines(answers, commitment_words)),
         (FORMS, lines(targets, form_words)),
         (DRIVES, lines(driven, driver_words)),
         (CHANGES, lines(driven, flip_words)),
@@ -389,6 +389,10 @@ TWO_READINGS = (
     " the least that anyone could, and its chances are the best. One who must commit before knowing buys one set of machines and"
     " trains one model whatever the world turns out to be; only its inner steps follow the links. A real one learns as it goes,"
     " and stands between."
+)
+ONE_READING = (
+    "An adversary who knows the world re-plans in every draw, hardware included: what it pays is the least that anyone could, and"
+    " its chances are the best. What one must pay who commits before knowing is for the whole search to say."
 )
 FORMS_DIFFER = (
     "What many copies cost in learning has been measured with few of them and on small models. Several forms of that penalty fit"
@@ -455,7 +459,7 @@ def draws_sentences(assessment: Assessment, answer: GoalAnswer) -> list[str]:
         budget = settings()["verdict_budget"]
         start += f" (within {round_dollars(budget)} in {percent(confidence.within_verdict_budget(found))})"
     sentences = [f"{start}. {_knowing_sentence(assessment, answer)}"]
-    if found.reached > 0.0 and not by_budget:
+    if found.reached > 0.0 and not by_budget and not assessment.quick:
         sentences.append(confidence.commitment_sentence(found))
     sentences.append(_central_sentence(assessment, answer))
     return sentences
@@ -595,6 +599,11 @@ def legal_lines(regime: Regime, answer: GoalAnswer) -> list[str]:
     return lines or ["The rule has no clause on training runs."]
 
 
+def bests(assessment: Assessment, of: str) -> str:
+    """The heading of the best plans of each kind; a quick search looks only into kinds that promise the cheapest plan."""
+    return f"Best of each {of}" + (" that the quick search looked into" if assessment.quick else "")
+
+
 def best_of_each(answer: GoalAnswer, plans: Mapping[str, AdversaryPlan]) -> str:
     """The best of each mode or number format in a line, cheapest or most capable first."""
     by_budget = answer.target_flop_quality is None
@@ -647,7 +656,7 @@ def memory_lines(assessment: Assessment, answers: Sequence[GoalAnswer]) -> list[
         if is_split(plan) and own and plan.choices["params"] > own:
             ratio = times(plan.choices["params"] / own)
             size += f" ({ratio} the {number(own)} or so that an unseen node of {plan.chip} could hold whole)"
-        lines.append(f"{size}.{_whole_model_alternative(answer)}")
+        lines.append(f"{size}.{'' if assessment.quick else _whole_model_alternative(answer)}")
     return lines
 
 
@@ -684,7 +693,21 @@ CENTRAL_VALUES = "Central values only, as asked: no figure here has an interval.
 
 
 def basis(assessment: Assessment) -> str:
-    """What the figures are: central values alone, or with intervals over how many draws."""
+    """What the figures are: central values alone, or with intervals over how many draws; and of which search."""
+    return " ".join([*([quick_words(assessment)] if assessment.quick else []), _drawn_basis(assessment)])
+
+
+def quick_words(assessment: Assessment) -> str:
+    """That an answer is a quick one, and how far such answers were from the whole search's."""
+    measured = settings()["quick"]["measured"]
+    drawn = f"; medians over draws were within {percent(measured['draws'])}" if assessment.draws is not None else ""
+    return (
+        f"A quick answer, of a coarser search: its costs at central values were within {percent(measured['median'])} of the whole"
+        f" search's in half of the rules tried, and within {percent(measured['most'])} in 19 of 20{drawn}."
+    )
+
+
+def _drawn_basis(assessment: Assessment) -> str:
     if assessment.draws is None:
         return CENTRAL_VALUES
     return (

@@ -1,7 +1,7 @@
 """What exists: chips, network profiles, reference systems and published measurements, every figure with its source."""
 
 from thresher.catalog.chips import Chip, chip, chips, filter_chips
-from thresher.catalog.measurements import table, table_columns, table_names
+from thresher.catalog.measurements import table, table_columns, table_names, table_source
 from thresher.catalog.networks import NetworkProfile, network, networks, round_trips
 from thresher.catalog.systems import ReferenceSystem, reference_systems
 
@@ -19,4 +19,5 @@ __all__ = [
     "table",
     "table_columns",
     "table_names",
+    "table_source",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from thresher.catalog._tables import nearest, read_rows
 from thresher.errors import InputError
+from thresher.sources import read_yaml
 
 _OWN_TYPES = ("chips", "networks", "network_round_trips", "reference_systems")
 
@@ -34,6 +36,22 @@ def table(name: str) -> list[dict[str, Cell]]:
     if name not in table_names():
         raise InputError("table", f"a known table{nearest(name, list(table_names()))}", name)
     return [{column: _cell(text) for column, text in row.items()} for row in read_rows(f"{name}.csv")]
+
+
+@cache
+def table_source(name: str) -> Mapping[str, str]:
+    """What the sidecar of a measured table says of it: title, producer, citation, licence, accessed and note.
+
+    Raises
+    ------
+    InputError
+        An unknown table, with the nearest known names.
+    """
+    if name not in table_names():
+        raise InputError("table", f"a known table{nearest(name, list(table_names()))}", name)
+    file = f"{name}.source.yaml"
+    text = files("thresher.catalog").joinpath("data", file).read_text("utf-8")
+    return {key: str(value) for key, value in read_yaml(text, f"thresher/catalog/data/{file}").items()}
 
 
 def table_columns(name: str) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from thresher.cli.account import account
 from thresher.cli.assess import assess
 from thresher.cli.calibrate import calibrate
 from thresher.cli.catalog import catalog
+from thresher.cli.decide import decide
 from thresher.cli.design import design
 from thresher.cli.evidence import control, corroborate
 from thresher.cli.export_records import export
 from thresher.cli.import_records import import_records
+from thresher.cli.lab import lab
 from thresher.cli.programmes import programmes
 from thresher.cli.regimes import classify, regime
 from thresher.cli.resolve import resolve
@@ -47,7 +49,7 @@ def main() -> None:
 
 
 for command in (
-    *(assess, design, programmes, simulate, classify, regime, catalog, calibrate, validate),
-    *(sample_records, import_records, resolve, control, account, corroborate, screen, export),
+    *(assess, design, programmes, simulate, classify, regime, catalog, calibrate, validate, lab),
+    *(sample_records, import_records, resolve, control, account, corroborate, screen, decide, export),
 ):
     main.add_command(command)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from thresher.cli.moved import actor_with_budget, moving_options, programme_with_settings, rule_with_lines
 from thresher.cli.shared import (
     adversary_options,
     cell,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
         "thresher assess miri-2025 --draws 4000 --seed 1",
         "thresher assess miri-2025 --programme study --actor small-state",
         "thresher assess miri-2025 --central-only",
+        "thresher assess miri-2025 --quick --line compute=8 --line memory=640",
+        "thresher assess miri-2025 --quick --line memory=none --set financial_audits=0.2 --actor-budget 3e8",
     )
 )
 @click.argument("regime")
@@ -72,10 +76,9 @@ if TYPE_CHECKING:
 @click.option(
     "--draws",
     default="1000",
-    show_default=True,
     metavar="COUNT",
     callback=whole_number,
-    help="Draws of everything uncertain, over which intervals are given.",
+    help="Draws of everything uncertain, over which intervals are given.  [default: 1000; 200 with --quick]",
 )
 @click.option(
     "--seed",
@@ -91,6 +94,12 @@ if TYPE_CHECKING:
     help="A posterior of what replicas cost, from thresher calibrate.  [default: the one that ships]",
 )
 @detection_options
+@moving_options
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="A coarser search, in seconds: targets alone, and nothing of what drives the answer or of committing beforehand.",
+)
 @click.option("--central-only", is_flag=True, help="Central values alone: quick, and without intervals.")
 @click.option("--html", "html_file", metavar="FILE", help="Where the report goes.  [default: reports/REGIME.html]")
 @json_option
@@ -113,6 +122,10 @@ def assess(
     posterior: str | None,
     programme: str | None,
     actor: str,
+    lines: tuple[str, ...],
+    levers: tuple[str, ...],
+    actor_budget: str | None,
+    quick: bool,
     central_only: bool,
     html_file: str | None,
     json_file: str | None,
@@ -124,11 +137,13 @@ def assess(
     intervals over draws of everything uncertain; and whether, when and by what the run would be detected. Prints a table, and
     writes a report (HTML) and a result file (JSON) under reports/.
     """
-    of_draws = given(ctx, "draws", "seed", "posterior", "programme", "actor")
+    of_draws = given(ctx, "draws", "seed", "posterior", "programme", "actor", "levers", "actor_budget")
     if model == "published":
         unused = {
             **of_draws,
             "--central-only": central_only,
+            "--quick": quick,
+            "--line": lines,
             "--budget": budgets,
             "--precision": precisions,
             "--mode": modes,
@@ -143,13 +158,20 @@ def assess(
         return
     if central_only and of_draws:
         raise InputError(next(iter(of_draws)), "no such option with --central-only, which draws nothing")
+    if quick and budgets:
+        raise InputError("--budget", "no such option with --quick, which answers targets alone; leave --quick out")
     from thresher.assessment.assess import assess as run
-    from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS
+    from thresher.countermeasures.programmes import programme_for
+    from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
+    from thresher.regime import load_regime
 
     if max_nodes is not None and max_nodes < 1:
         raise InputError("--max-nodes", "a whole number of at least 1", max_nodes)
+    if quick and not given(ctx, "draws"):
+        draws = settings()["quick"]["draws"]
+    written = load_regime(regime)
     result = run(
-        regime,
+        rule_with_lines(written, lines),
         targets=targets or None,
         budgets=budgets,
         network_profile=network,
@@ -162,11 +184,12 @@ def assess(
         draws=None if central_only else draws,
         seed=seed,
         posterior=posterior,
-        programme=programme,
-        actor=actor,
+        programme=None if central_only else programme_with_settings(programme or programme_for(written), levers),
+        actor=actor_with_budget(actor, actor_budget),
+        quick=quick,
         progress=progress,
     )
-    name = result.regime.name
+    name = _file_name(result.regime.name) + ("-quick" if quick else "")
     page = Path(html_file or f"reports/{name}.html")
     if json_file == "-":
         emit(json_file, result.as_result().as_json())
@@ -180,6 +203,11 @@ def assess(
 
     print_assessment(result, console())
     click.echo(f"Report: {page}\nResult: {data}")
+
+
+def _file_name(rule: str) -> str:
+    """The name of a rule as that of a file; one whose lines were moved is ``miri-2025 [compute=8]``."""
+    return re.sub(r"[^\w.-]+", "-", rule).strip("-")
 
 
 def _assess_published(regime: str, targets: Sequence[float], chips: Sequence[str], json_file: str | None) -> None:

@@ -23,7 +23,7 @@ WHOLE_BELOW = 1e7
 """Whole numbers below this are printed digit by digit."""
 EXTRA_OF = dict.fromkeys(
     ("anyascii", "duckdb", "followthemoney", "ibis", "networkx", "pandas", "pyarrow", "rigour", "splink"), "screen"
-) | {"pyspark": "spark"}
+) | {"pyspark": "spark", "starlette": "lab", "uvicorn": "lab", "multipart": "lab", "python_multipart": "lab"}
 """Which extra brings a module that a command may lack."""
 JSON_HELP = "Write the result as JSON to FILE; - for standard output, which then holds the JSON alone."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import numpy as np
@@ -23,6 +23,8 @@ LUCK = ("location_luck", "reconciliation_luck", "purchase_luck", "contract_luck"
 """Uniform dimensions of what is either so or not, however often one looks: whether displaced chips contradict, holders are
 seen to be short, and purchases or contracts can be tied together. So if the dimension is below its chance."""
 _CASE = "leak_rate_"
+KEPT = 4
+"""Draws that are kept for whoever asks for the same again."""
 
 
 @cache
@@ -68,6 +70,12 @@ def identification_rows() -> Mapping[str, np.ndarray]:
         "identification_slope": values["log10_workers_slope"][order],
         "identification_shape": values["shape"][order],
     }
+
+
+@lru_cache(maxsize=KEPT)
+def detection_draws(draws: int, seed: int) -> Mapping[str, np.ndarray]:
+    """``draw_detection``, the last few of them kept."""
+    return draw_detection(draws, seed)
 
 
 def draw_detection(draws: int, seed: int) -> dict[str, np.ndarray]:

@@ -99,6 +99,8 @@ def prepare(
     precisions: Sequence[str] = NUMBER_FORMATS,
     modes: Sequence[str] = DISTRIBUTED_MODES,
     parameters: Mapping[str, float] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    declared: Evaluated | None = None,
     progress: Progress = lambda _message: None,
 ) -> Arena:
     """Evaluate the grids once; every goal is then answered from them.
@@ -113,6 +115,10 @@ def prepare(
         What the adversary may use; all of the catalog that is for sale, all formats, all distributed modes by default.
     parameters
         Central values by default.
+    changes
+        To the numerical settings of the grids, see ``evaluate_grid``.
+    declared
+        The grid of an open datacentre, where it is known already.
 
     Raises
     ------
@@ -135,17 +141,39 @@ def prepare(
         regime, candidates, network, longest_days=longest_days, node_limit=limit, precisions=precisions, modes=modes, parameters=p
     ):  # fmt: skip
         progress(f"searching {setting.mode} plans on {len(setting.hardware)} kinds of node")
-        unseen.append(evaluate_grid(setting, p))
-    progress("pricing one open datacentre")
+        unseen.append(evaluate_grid(setting, p, changes))
+    if declared is None:
+        progress("pricing one open datacentre")
+        site = open_site(
+            network, candidates, precisions, longest_days=longest_days, node_limit=limit, parameters=p
+        )
+        declared = evaluate_grid(site, p, changes)
+    return Arena(regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared)
+
+
+def open_site(
+    network: NetworkProfile,
+    candidates: Sequence[Chip],
+    precisions: Sequence[str],
+    *,
+    longest_days: float,
+    node_limit: float,
+    parameters: Mapping[str, Any],
+) -> Setting:
+    """The setting of one openly declared datacentre, of chips made for one where there are any.
+
+    Raises
+    ------
+    InputError
+        No chip has any of the number formats.
+    """
     centre = [chip for chip in candidates if chip.kind == "datacentre"] or candidates
     servers = declared_hardware(centre, precisions) or declared_hardware(candidates, precisions)
     if not servers:
         raise InputError("number format", "one that a chip of the search has", ", ".join(precisions))
-    open_site = make_setting(
-        None, "datacenter", servers, network, longest_days=longest_days, node_limit=limit, parameters=p
+    return make_setting(
+        None, "datacenter", servers, network, longest_days=longest_days, node_limit=node_limit, parameters=parameters
     )
-    declared = evaluate_grid(open_site, p)
-    return Arena(regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared)
 
 
 def known_chips(names: Sequence[str] | None = None) -> list[Chip]:
@@ -176,8 +204,9 @@ def unseen_settings(
     parameters: Mapping[str, Any],
 ) -> Iterator[Setting]:
     """The settings of an unseen adversary, mode by mode; one unseen site among them where a clause leaves room for it."""
+    bounds = [regime.largest_uncovered_count(chip) for chip in candidates]
     for mode in (*modes, "datacenter"):
-        hardware = unseen_hardware(regime, candidates, precisions, mode)
+        hardware = unseen_hardware(regime, candidates, precisions, mode, bounds)
         if hardware:
             yield make_setting(
                 regime, mode, hardware, network, longest_days=longest_days, node_limit=node_limit, parameters=parameters
@@ -197,9 +226,9 @@ def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[
     tried = sorted(tried, key=lambda plan: plan.score)
     found = [plan for plan in tried if plan.reached]
     if not found:
-        return Reply(goal, None, {}, {}, _why_not(arena, goal, tried))
-    by_mode = _first_by(found, lambda plan: plan.setting.mode)
-    by_precision = _first_by(found, lambda plan: plan.precision)
+        return Reply(goal, None, {}, {}, why_not(arena, goal, tried))
+    by_mode = first_by(found, lambda plan: plan.setting.mode)
+    by_precision = first_by(found, lambda plan: plan.precision)
     return Reply(
         goal,
         describe(found[0], arena.parameters),
@@ -234,7 +263,7 @@ def _ratchet(
     return better
 
 
-def _first_by(plans: Sequence[Best], key: Callable[[Best], str]) -> dict[str, Best]:
+def first_by(plans: Sequence[Best], key: Callable[[Best], str]) -> dict[str, Best]:
     """The first plan of each kind, in order."""
     first: dict[str, Best] = {}
     for plan in plans:
@@ -274,7 +303,7 @@ def frontier(evaluated: Sequence[Evaluated], label: str, flop_quality: np.ndarra
     return Curve(label, flop_quality, padded[first])
 
 
-def _why_not(arena: Arena, goal: Goal, tried: Sequence[Best]) -> str:
+def why_not(arena: Arena, goal: Goal, tried: Sequence[Best]) -> str:
     """Why no plan found meets a goal, and how near the nearest comes."""
     if not tried:
         return "no chip that is for sale may stand anywhere unseen: one alone is covered"

@@ -38,9 +38,13 @@ def best_on_grid(evaluated: Evaluated, goal: Goal, keep: int) -> list[Best]:
     Every node count of the grid is looked at, so a crossing of the target is found wherever capability is not monotone in
     nodes. Where none meets the goal, those that miss it least are given.
     """
-    if not evaluated.values["flop_quality"].size:
+    return best_by(goal.score(evaluated.values), evaluated, keep)
+
+
+def best_by(score: np.ndarray, evaluated: Evaluated, keep: int) -> list[Best]:
+    """The same by a score of one's own for every point of the grid, the lower the better."""
+    if not score.size:
         return []
-    score = goal.score(evaluated.values)
     at = np.argmin(score, axis=1)
     scores = score[np.arange(len(score)), at]
     found: list[Best] = []

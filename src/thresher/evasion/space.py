@@ -20,6 +20,10 @@ from thresher.sources import read_yaml
 
 Columns = dict[str, np.ndarray]
 
+LEAST_PARAMS = 1e6
+"""Smaller models are not searched."""
+FIRST_PARAMS = 1e10
+"""Where the quick search for the largest model starts."""
 NUMBER_FORMATS = ("bf16", "fp8", "fp4")
 DISTRIBUTED_MODES = ("flat", "hierarchical", "pipeline", "swarm")
 
@@ -54,15 +58,22 @@ def usable_chips(names: Sequence[str] | None = None) -> list[Chip]:
     return [catalog[name] for name in names] if names else [chip for chip in catalog.values() if is_usable(chip)]
 
 
-def unseen_hardware(regime: Regime, candidates: Sequence[Chip], precisions: Sequence[str], mode: str) -> list[Hardware]:
+def unseen_hardware(
+    regime: Regime,
+    candidates: Sequence[Chip],
+    precisions: Sequence[str],
+    mode: str,
+    bounds: Sequence[int | None] | None = None,
+) -> list[Hardware]:
     """Nodes of each chip and format that stand just under every cluster clause, and smaller ones.
 
     A swarm may also use single cards. In mode ``datacenter`` the servers of one site together stay under every clause, which is
-    of interest only where a clause leaves room for a large site.
+    of interest only where a clause leaves room for a large site. ``bounds`` are the most chips of each candidate that stand
+    under every clause, where they are known already.
     """
     found = []
-    for chip in candidates:
-        bound = regime.largest_uncovered_count(chip)
+    most = map(regime.largest_uncovered_count, candidates) if bounds is None else bounds
+    for chip, bound in zip(candidates, most, strict=True):
         if bound == 0 or (mode == "datacenter" and bound is not None and bound < settings()["large_from"]):
             continue
         counts = _node_sizes(bound, mode)
@@ -209,20 +220,37 @@ def columns_of(setting: Setting, choices: Mapping[str, np.ndarray]) -> Columns:
 def largest_params(setting: Setting, parameters: Mapping[str, Any]) -> np.ndarray:
     """The largest model that one node of each hardware holds, by bisection on the simulated memory."""
     count = len(setting.hardware)
-    low, high = np.full(count, np.log(1e6)), np.full(count, np.log(settings()["most_params"]))
+    low, high = np.full(count, np.log(LEAST_PARAMS)), np.full(count, np.log(settings()["most_params"]))
+    for _ in range(settings()["params_bisections"]):
+        middle = 0.5 * (low + high)
+        needed, usable = _memory_gb(setting, np.exp(middle), parameters)
+        low, high = np.where(needed <= usable, middle, low), np.where(needed <= usable, high, middle)
+    return np.asarray(np.exp(low))
+
+
+def about_largest_params(setting: Setting, parameters: Mapping[str, Any], turns: int) -> np.ndarray:
+    """The same to a thousandth in three turns: memory grows about as the model does, so what is over of one says how much the
+    other may grow."""
+    params = np.full(len(setting.hardware), FIRST_PARAMS)
+    for _ in range(turns):
+        needed, usable = _memory_gb(setting, params, parameters)
+        params = np.clip(params * usable / needed, LEAST_PARAMS, settings()["most_params"])
+    return params
+
+
+def _memory_gb(setting: Setting, params: np.ndarray, parameters: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The memory that a model of each size needs on one node of each hardware, and what that has, in GB."""
+    count = len(setting.hardware)
     choices = {
         "hardware": np.arange(count),
         **{name: np.full(count, value) for name, value in _middle(setting).items()},
         "nodes": np.full(count, 2.0),
+        "params": params,
     }
-    for _ in range(settings()["params_bisections"]):
-        middle = 0.5 * (low + high)
-        columns = columns_of(setting, choices | {"params": np.exp(middle)})
-        with np.errstate(all="ignore"):
-            memory = default.simulate(columns, parameters, mode="flat", wanted=("memory_needed_gb", "memory_usable_gb"))
-        fits = memory["memory_needed_gb"] <= memory["memory_usable_gb"]
-        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-    return np.asarray(np.exp(low))
+    wanted = ("memory_needed_gb", "memory_usable_gb")
+    with np.errstate(all="ignore"):
+        memory = default.simulate(columns_of(setting, choices), parameters, mode="flat", wanted=wanted)
+    return memory["memory_needed_gb"], memory["memory_usable_gb"]
 
 
 def _middle(setting: Setting) -> dict[str, float]:
@@ -245,6 +273,15 @@ def node_counts(most: float, ratio: float) -> np.ndarray:
     return np.asarray(counts[counts <= most])
 
 
+def _unit_of_params(setting: Setting, parameters: Mapping[str, Any], s: Mapping[str, Any]) -> np.ndarray:
+    """What the sizes of model on the grid are multiples of, for each hardware: the largest on one node, or one parameter."""
+    if setting.mode == "datacenter":
+        return np.ones(len(setting.hardware))
+    if "params_turns" in s:
+        return about_largest_params(setting, parameters, s["params_turns"])
+    return largest_params(setting, parameters)
+
+
 def grid(
     setting: Setting, parameters: Mapping[str, Any], changes: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -256,7 +293,7 @@ def grid(
     nan = float("nan")
     rhythms = [(float(overlap), nan if steps == "auto" else float(steps)) for overlap, steps in s["rhythms"]]
     counts = node_counts(setting.node_limit, s["nodes_ratio"])
-    largest = largest_params(setting, parameters) if setting.mode != "datacenter" else np.ones(len(setting.hardware))
+    largest = _unit_of_params(setting, parameters, s)
     axes: dict[str, Sequence[Any]] = {
         "hardware": range(len(setting.hardware)),
         "scale": s["params_shares"],

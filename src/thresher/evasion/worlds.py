@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from thresher.evasion.evaluation import AUTOMATIC, Choices, Evaluated, Goal, evaluate
+from thresher.evasion.evaluation import AUTOMATIC, Choices, Evaluated, Goal, GoalByWorld, evaluate
 from thresher.evasion.pattern import Evaluator, Plans, better_of, improve, keep_in_bounds
+from thresher.evasion.search import Best
 from thresher.evasion.space import Setting, in_worlds, settings
-from thresher.simulation.draws import of_rows
+from thresher.simulation.draws import Worlds, of_rows
+
+Progress = Callable[[str], None]
+
+
+def silent(_message: str) -> None:
+    """Progress that nobody watches."""
 
 
 def in_worlds_near_best(
-    evaluated: Evaluated, goals: Sequence[Goal], worlds: Mapping[str, Any], effort: Mapping[str, Any] | None = None
+    evaluated: Evaluated,
+    goals: Sequence[Goal],
+    worlds: Mapping[str, Any],
+    effort: Mapping[str, Any] | None = None,
+    known: Sequence[Best] = (),
 ) -> Evaluated:
     """A central grid ready to be evaluated in worlds: automatic inner steps, and some kinds of hardware.
 
     Of each number format and size of node those that come nearest to the best for some goal, since what is best at the centre
-    need not be best in a world of slow links.
+    need not be best in a world of slow links; and that of plans known to be good.
     """
     hardware = evaluated.setting.hardware
     kept: dict[tuple[int, str, bool], list[int]] = {}
@@ -32,7 +44,8 @@ def in_worlds_near_best(
             alike = kept.setdefault((number, hardware[at].precision, whole), [])
             if np.isfinite(best[at]) and len(alike) < (effort or settings()["worlds"])["hardware"]:
                 alike.append(int(at))
-    keep = np.asarray(sorted({at for alike in kept.values() for at in alike}), dtype=int)
+    of_known = {int(plan.choices["hardware"]) for plan in known}
+    keep = np.asarray(sorted({at for alike in kept.values() for at in alike} | of_known), dtype=int)
     automatic = np.isnan(evaluated.choices["inner_steps"]) | (evaluated.setting.mode == "datacenter")
     rows = np.flatnonzero(np.isin(evaluated.choices["hardware"], keep) & automatic)
     choices = {name: values[rows] for name, values in evaluated.choices.items()}
@@ -125,10 +138,13 @@ def exchange(plans: Plans, goal: Goal, worlds: Mapping[str, Any], neighbours: Se
     return better_of(plans, choices, goal, in_each(worlds))
 
 
-def settle(plans: Plans, goal: Goal, worlds: Mapping[str, Any], effort: Mapping[str, Any]) -> Plans:
+def settle(
+    plans: Plans, goal: Goal, worlds: Mapping[str, Any], effort: Mapping[str, Any], progress: Progress = silent
+) -> Plans:
     """Improve every plan in its world, and between times let similar worlds learn from one another."""
     improving = dict(effort["improving"])
     for turn in range(effort["turns"]):
+        progress(f"improving {plans.setting.mode} plans in every draw, turn {turn + 1} of {effort['turns']}")
         plans = exchange(plans, goal, worlds, effort["neighbours"])
         plans = improve(plans, goal, in_each(worlds), improving, first_turn=turn * improving["rounds"])
         improving["step"] *= effort["cooling"]
@@ -151,6 +167,8 @@ def respond(
     worlds: Mapping[str, Any],
     draws: int,
     effort: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+    known: Sequence[Best] = (),
 ) -> list[Plans]:
     """The best plans found in every world, by mode; a world may have plans of more than one mode, or none.
 
@@ -164,16 +182,68 @@ def respond(
         Parameters, arrays of ``draws`` where they are drawn.
     effort
         How hard to search; that of ``data/search.yaml`` by default.
+    known
+        Plans that every world shall try too, on hardware of the grids.
     """
     s = effort or settings()["worlds"]
     scouts = np.unique(np.linspace(0, draws - 1, s["scouts"]).astype(int))
     everyone = np.arange(draws)
-    started = [
-        start(grid.setting, scout(grid, goal, scouts, worlds, s), goal, everyone, worlds, s)
+    started = []
+    for grid in grids:
+        if len(grid.choices["hardware"]):
+            progress(f"looking for {grid.setting.mode} plans in some draws")
+            pool = _with_known(scout(grid, goal, scouts, worlds, s), grid.setting, known)
+            progress(f"starting {grid.setting.mode} plans in every draw")
+            started.append(start(grid.setting, pool, goal, everyone, worlds, s))
+    return [settle(plans, goal, worlds, s, progress) for plans in worth_improving(started, s)] if started else []
+
+
+def _with_known(pool: Choices, setting: Setting, known: Sequence[Best]) -> Choices:
+    """A pool of plans and known ones of the same mode, their inner steps left to the model."""
+    place = {hardware: at for at, hardware in enumerate(setting.hardware)}
+    mine = [
+        {**plan.choices, **dict.fromkeys(AUTOMATIC, np.nan), "draw": 0,
+         "hardware": place[plan.setting.hardware[int(plan.choices["hardware"])]]}
+        for plan in known
+        if plan.setting.mode == setting.mode
+    ]  # fmt: skip
+    return {
+        name: np.concatenate([values, np.asarray([plan[name] for plan in mine], dtype=values.dtype)])
+        for name, values in pool.items()
+    }
+
+
+def respond_to_all(
+    grids: Sequence[Evaluated],
+    targets: Sequence[float],
+    worlds: Worlds,
+    effort: Mapping[str, Any],
+    *,
+    chips_only: bool = False,
+    known: Sequence[Best] = (),
+    progress: Progress = silent,
+) -> list[Plans]:
+    """The best plans for all targets at once, each in a copy of every world: draw ``d`` of target ``t`` is ``t`` times the
+    number of draws, plus ``d``."""
+    copies, draws = len(targets), len(worlds)
+    parameters = {n: np.tile(v, copies) if getattr(v, "ndim", 0) else v for n, v in worlds.parameters.items()}
+    goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in targets]
+    goal = GoalByWorld(by_world=np.repeat(np.asarray(targets, dtype=float), draws), chips_only=chips_only)
+    near = [
+        in_worlds_near_best(
+            grid, goals, parameters, effort, [plan for plan in known if plan.setting.mode == grid.setting.mode]
+        )
         for grid in grids
-        if len(grid.choices["hardware"])
     ]
-    return [settle(plans, goal, worlds, s) for plans in worth_improving(started, s)] if started else []
+    return respond(near, goal, parameters, copies * draws, effort, progress, known)
+
+
+def of_copy(found: Sequence[Plans], copy: int, draws: int) -> list[Plans]:
+    """The plans for one of the targets of ``respond_to_all``, their draws counted from zero again."""
+    mine = [plans.take(np.flatnonzero(plans.choices["draw"] // draws == copy)) for plans in found]
+    return [
+        replace(plans, choices={**plans.choices, "draw": plans.choices["draw"] - copy * draws}) for plans in mine
+    ]
 
 
 def best_of_each_world(found: Sequence[Plans], draws: int) -> tuple[np.ndarray, np.ndarray]:

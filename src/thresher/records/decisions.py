@@ -110,6 +110,22 @@ def history_of(store: Path, owner: str, regime: str) -> list[LeadDecision]:
         return [LeadDecision(*row) for row in connection.execute(query, [owner, regime]).fetchall()]
 
 
+def histories_of(store: Path, regime: str) -> dict[str, list[LeadDecision]]:
+    """Everything that was decided under a regime, and withdrawn, in order, by owner.
+
+    Raises
+    ------
+    InputError
+        The store's.
+    """
+    query = f"SELECT {_COLUMNS} FROM lead_decision_history WHERE regime = ? ORDER BY number"
+    found: dict[str, list[LeadDecision]] = {}
+    with open_store(store, read_only=True) as connection:
+        for row in connection.execute(query, [regime]).fetchall():
+            found.setdefault(row[0], []).append(LeadDecision(*row))
+    return found
+
+
 def check_decision(decision: str, *, also: Sequence[str] = ()) -> None:
     """Refuse a word that is no decision, nor one of those that are right ``also``.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -258,6 +259,25 @@ def remove_judgement(store: Path, left: str, right: str, reviewer: str, note: st
         There is no judgement of this pair; or as for ``add_judgement``.
     """
     _judge(store, left, right, None, reviewer, note)
+
+
+def judgements_of(store: Path) -> list[dict[str, Any]]:
+    """The judgements that stand, the newest first: ``left, right, verdict, reviewer, note, at``, and either party's name.
+
+    Raises
+    ------
+    InputError
+        The store's.
+    """
+    names = "(SELECT min(name) FROM parties WHERE 'party:' || party = {side}_mention) AS {side}_name"
+    query = f"""
+        SELECT left_mention AS "left", right_mention AS "right", verdict, reviewer, note, "at",
+            {names.format(side="left")}, {names.format(side="right")}
+        FROM ({query_of("judgements")}) ORDER BY "at" DESC, 1, 2"""
+    with open_store(store, read_only=True) as connection:
+        found = connection.execute(query)
+        columns = [one[0] for one in found.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
 
 def _judge(store: Path, left: str, right: str, verdict: str | None, reviewer: str, note: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ibis
@@ -15,7 +15,7 @@ import pyarrow as pa
 from thresher.sampling import inspection_sample_size
 from thresher.screening.aggregation import Owner, Readings
 from thresher.screening.engine import Engine, Findings
-from thresher.screening.evidence import UNKNOWN, Finding, all_findings, log10_odds, probability_of, weights
+from thresher.screening.evidence import UNKNOWN, Finding, Weight, all_findings, log10_odds, probability_of, weights
 from thresher.sources import load_quantities
 
 
@@ -128,7 +128,7 @@ def leads_of(
     prior_share
         The share of the owners that hide a covered cluster before anything is known of them, between 0 and 1.
     """
-    prior = math.log10(prior_share / (1.0 - prior_share))
+    prior = _prior_log10_odds(prior_share)
     found = levels_of(engine, steps, owners)
     scored = [
         (log10_odds({name: one["level"] for name, one in found[owner.owner].items()}, prior), owner) for owner in owners
@@ -154,7 +154,6 @@ def _lead(
     probability = probability_of(odds)
     reasons = [_reason(all_findings()[name], one, probability, rows.get(name, ())) for name, one in found.items()]
     reasons.sort(key=lambda one: (one.level is None, -abs(one.log10_likelihood_ratio), one.finding))
-    asks = sorted((one for one in reasons if one.worth > 0.0), key=lambda one: -one.worth)
     return Lead(
         rank=rank,
         owner=owner.owner,
@@ -169,20 +168,63 @@ def _lead(
         readings=owner.readings,
         reasons=tuple(reasons),
         inspection=inspection_plan(owner, found),
-        next_records=tuple(dict.fromkeys(one.next_record for one in asks)),
+        next_records=_next_records(reasons),
     )
+
+
+def with_prior(lead: Lead, prior_share: float) -> Lead:
+    """The same lead given another prior: what was found, and its weights, stay; a prior moves all owners alike, so its rank does.
+
+    Parameters
+    ----------
+    prior_share
+        The share of the owners that hide a covered cluster before anything is known of them, between 0 and 1.
+    """
+    prior = _prior_log10_odds(prior_share)
+    level = {one.finding: UNKNOWN if one.level is None else one.level for one in lead.reasons}
+    odds = log10_odds({name: level[name] for name in all_findings()}, prior)
+    probability = probability_of(odds)
+    reasons = tuple(
+        replace(one, worth=_worth(all_findings()[one.finding], one.level is not None, probability))
+        for one in lead.reasons
+    )
+    return replace(
+        lead,
+        probability=probability,
+        prior_log10_odds=prior,
+        log10_odds=odds,
+        reasons=reasons,
+        next_records=_next_records(reasons),
+    )
+
+
+def _prior_log10_odds(prior_share: float) -> float:
+    return math.log10(prior_share / (1.0 - prior_share))
+
+
+def _next_records(reasons: Sequence[Reason]) -> tuple[str, ...]:
+    """What to ask for, that of most worth first."""
+    asks = sorted((one for one in reasons if one.worth > 0.0), key=lambda one: -one.worth)
+    return tuple(dict.fromkeys(one.next_record for one in asks))
+
+
+def _worth(finding: Finding, known: bool, probability: float) -> float:
+    """The change of the log10 odds to be expected, either way, from asking for a finding; nothing where it is known."""
+    if known:
+        return 0.0
+    every = _weights_of(finding)
+    shares = [probability * each.share_of_hiders + (1.0 - probability) * each.share_of_others for each in every]
+    return sum(share * abs(each.log10_likelihood_ratio) for share, each in zip(shares, every, strict=True))
+
+
+def _weights_of(finding: Finding) -> list[Weight]:
+    return [weights()[finding.finding, at] for at in range(len(finding.edges) + 1)]
 
 
 def _reason(finding: Finding, one: Mapping[str, Any], probability: float, rows: tuple[tuple[str, int], ...]) -> Reason:
     level, known = one["level"], one["level"] != UNKNOWN
-    every = [weights()[finding.finding, at] for at in range(len(finding.edges) + 1)]
+    every = _weights_of(finding)
     now = every[level].log10_likelihood_ratio if known else 0.0
-    shares = [probability * each.share_of_hiders + (1.0 - probability) * each.share_of_others for each in every]
-    worth = (
-        0.0
-        if known
-        else sum(share * abs(each.log10_likelihood_ratio) for share, each in zip(shares, every, strict=True))
-    )
     return Reason(
         finding=finding.finding,
         step=finding.step,
@@ -195,7 +237,7 @@ def _reason(finding: Finding, one: Mapping[str, Any], probability: float, rows: 
         owners_behind_it=every[level].owners if known else 0,
         if_found=max(each.log10_likelihood_ratio for each in every[1:]) - now,
         if_not=every[0].log10_likelihood_ratio - now,
-        worth=worth,
+        worth=_worth(finding, known, probability),
         next_record=finding.next_record,
         citations=rows if known and level else (),
     )

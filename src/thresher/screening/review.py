@@ -16,6 +16,7 @@ from thresher.screening.dossiers.drawn import events_of, ownership_of, sites_of,
 from thresher.screening.dossiers.fragment import dossier_fragment
 from thresher.screening.dossiers.page import Dossier, dossiers_of
 from thresher.screening.leads import Lead
+from thresher.screening.leads import with_prior as lead_with_prior
 from thresher.screening.resolution.doubts import doubtful_pairs
 from thresher.screening.screen import DEFAULT_REGIME, LOOK_BACK_DAYS, as_result, screening
 
@@ -140,3 +141,36 @@ def with_decisions(screened: ScreenedForReview, decisions: Iterable[LeadDecision
     ]
     result = replace(screened.result, outcomes={**screened.result.outcomes, "leads": told})
     return replace(screened, result=result, leads=leads)
+
+
+def with_prior(screened: ScreenedForReview, prior_share: float) -> ScreenedForReview:
+    """The same screening given another prior share of hiders: what `screen_for_review` gives for it, without screening again.
+
+    Raises
+    ------
+    InputError
+        It is no share between 0 and 1.
+    """
+    if not 0.0 < prior_share < 1.0:
+        raise InputError("prior", "a share between 0 and 1", prior_share)
+    leads = tuple(_given_prior(one, prior_share) for one in screened.leads)
+    told = [_moved_by_prior(data, one.lead) for data, one in zip(screened.result.outcomes["leads"], leads, strict=True)]
+    result = replace(
+        screened.result,
+        inputs={**screened.result.inputs, "prior_share": prior_share},
+        outcomes={**screened.result.outcomes, "leads": told},
+    )
+    return replace(screened, prior_share=prior_share, result=result, leads=leads)
+
+
+def _given_prior(one: LeadForReview, prior_share: float) -> LeadForReview:
+    lead = lead_with_prior(one.lead, prior_share)
+    dossier = replace(one.dossier, lead=lead)
+    return replace(one, lead=lead, dossier=dossier, reasons=sum_of(dossier))
+
+
+def _moved_by_prior(data: dict[str, Any], lead: Lead) -> dict[str, Any]:
+    """A lead's plain data with what a prior changes."""
+    moved = {name: getattr(lead, name) for name in ("probability", "prior_log10_odds", "log10_odds", "next_records")}
+    reasons = (told | {"worth": one.worth} for told, one in zip(data["reasons"], lead.reasons, strict=True))
+    return data | moved | {"reasons": tuple(reasons)}

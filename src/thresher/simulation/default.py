@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from thresher.arrays import Array, namespace
 from thresher.learning import data_efficiency as data
@@ -15,9 +15,10 @@ from thresher.simulation.layout import STAGED_MODES, Replica, lay_out_replica
 from thresher.simulation.parameters import Columns, Parameters, law_of, parameters, quantities
 from thresher.simulation.rounds import Cycle, outer_round
 from thresher.training import compute, energy, failures
+from thresher.training import synchronisation as sync
 from thresher.training.ledger import Ledger
 
-__all__ = ["MODES", "REASONS", "parameters", "quantities", "simulate"]
+__all__ = ["MODES", "REASONS", "Physics", "parameters", "physics", "quantities", "simulate"]
 
 LEAST_DUTY = 0.01
 """What a synchronisation gets of a link that other flows fill: such a plan is refused, and needs only finite numbers."""
@@ -41,6 +42,67 @@ REASONS = (
     "the flows overbook a link",
 )
 """Why a plan cannot run, by the index in the result's ``reason``; the empty one means that it can."""
+
+
+class Physics(NamedTuple):
+    """What a plan's machines and links do, before it is asked what the run is worth and costs.
+
+    ``columns`` are the plan's with the rates that its links turn out to have; ``steady_load`` is the share of the busiest link
+    that flows beside synchronisation take; ``step_seconds`` the inner step with its share of the round's stalls.
+    """
+
+    columns: Columns
+    shape: compute.ModelShape
+    per_token: Array
+    wan: sync.Path
+    replica: Replica
+    ledger: Ledger
+    steady_load: Array
+    cycle: Cycle
+    step_seconds: Array
+
+
+def physics(
+    c: Columns, p: Parameters, *, mode: str, topology: str, schedule: str = "1f1b", law: LossLaw | None = None
+) -> Physics:
+    """The physics of plans: how a replica is laid out, its round, and what crosses its links; arguments as of ``simulate``."""
+    xp = namespace(*c.values())
+    c = had_rates(c, p["link_rate_factor"])
+    shape = compute.model_shape(c["params"], aspect_ratio=p["aspect_ratio"])
+    per_token = compute.flop_per_token(c["active_params"], shape, sequence_tokens=c["sequence_tokens"])
+    wan = bookings.internet_path(c["upload_mbps"], c["download_mbps"], 1e-3 * c["round_trip_ms"], p)
+    regional = bookings.internet_path(c["regional_mbps"], c["regional_mbps"], 1e-3 * c["regional_round_trip_ms"], p)
+    replica = lay_out_replica(
+        xp,
+        c,
+        p,
+        shape=shape,
+        per_token=per_token,
+        mode=mode,
+        schedule=schedule,
+        stage_path=regional if mode == "pipeline" else wan,
+    )
+    ledger = bookings.node_ledger(xp, c)
+    flows = bookings.steady_flows(xp, c, p, mode=mode, replica=replica)
+    paced = bookings.throttled_step_seconds(xp, ledger, flows, p, replica.step_seconds)
+    replica = replica._replace(step_seconds=paced)
+    load = bookings.steady_load(xp, ledger, flows, paced)
+    cycle = outer_round(
+        xp,
+        c,
+        p,
+        mode=mode,
+        topology=topology,
+        replica=replica,
+        wan=wan,
+        regional=regional,
+        steady_load=xp.minimum(load, p["duty_cap"] - LEAST_DUTY + 0.0 * load),
+        law=law_of(p) if law is None else law,
+    )
+    step = cycle.round.seconds / (cycle.tiers.inner_steps * cycle.tiers.outer_every)
+    bookings.book_steady_flows(ledger, flows, step)
+    bookings.book_synchronisation(ledger, cycle, mode=mode)
+    return Physics(c, shape, per_token, wan, replica, ledger, load, cycle, step)
 
 
 def simulate(
@@ -79,41 +141,9 @@ def simulate(
     xp = namespace(*c.values())
     law = law_of(p) if law is None else law
     nominal = {**c, "chip_price_usd": c["chip_price_usd"] * p["chip_price_factor"]}
-    c = had_rates(c, p["link_rate_factor"])
-    shape = compute.model_shape(c["params"], aspect_ratio=p["aspect_ratio"])
-    per_token = compute.flop_per_token(c["active_params"], shape, sequence_tokens=c["sequence_tokens"])
-    wan = bookings.internet_path(c["upload_mbps"], c["download_mbps"], 1e-3 * c["round_trip_ms"], p)
-    regional = bookings.internet_path(c["regional_mbps"], c["regional_mbps"], 1e-3 * c["regional_round_trip_ms"], p)
-    replica = lay_out_replica(
-        xp,
-        c,
-        p,
-        shape=shape,
-        per_token=per_token,
-        mode=mode,
-        schedule=schedule,
-        stage_path=regional if mode == "pipeline" else wan,
+    c, shape, per_token, wan, replica, ledger, load, cycle, step = physics(
+        c, p, mode=mode, topology=topology, schedule=schedule, law=law
     )
-    ledger = bookings.node_ledger(xp, c)
-    flows = bookings.steady_flows(xp, c, p, mode=mode, replica=replica)
-    paced = bookings.throttled_step_seconds(xp, ledger, flows, p, replica.step_seconds)
-    replica = replica._replace(step_seconds=paced)
-    load = bookings.steady_load(xp, ledger, flows, paced)
-    cycle = outer_round(
-        xp,
-        c,
-        p,
-        mode=mode,
-        topology=topology,
-        replica=replica,
-        wan=wan,
-        regional=regional,
-        steady_load=xp.minimum(load, p["duty_cap"] - LEAST_DUTY + 0.0 * load),
-        law=law,
-    )
-    step = cycle.round.seconds / (cycle.tiers.inner_steps * cycle.tiers.outer_every)
-    bookings.book_steady_flows(ledger, flows, step)
-    bookings.book_synchronisation(ledger, cycle, mode=mode)
     link_load = ledger.busiest_load()
     goodput = _goodput(
         xp, c, p, mode, replica, cycle, bookings.joiner_bits(xp, c, p, replica) * wan.down_seconds_per_bit
@@ -248,7 +278,8 @@ def _money_columns(c: Columns, usd: Cost, power_mw: Array, days: Array) -> dict[
 def _traffic(xp: Any, ledger: Ledger, cycle: Cycle, link_load: Array) -> dict[str, Array]:
     """A node's traffic: per synchronisation, its mean, its peak while synchronising, and by purpose."""
     up, down = ledger.mean_mbps("wan")
-    burst = 1e-6 * cycle.tiers.sent_bits / xp.where(cycle.tiers.sync_seconds > 0, cycle.tiers.sync_seconds, xp.inf)
+    seconds = cycle.tiers.global_seconds
+    burst = 1e-6 * cycle.tiers.sent_bits / xp.where(seconds > 0, seconds, xp.inf)
     steady = up - 1e-6 * cycle.tiers.sent_bits / cycle.round.seconds
     return {
         "upload_gb_per_sync": cycle.tiers.sent_bits / 8e9,

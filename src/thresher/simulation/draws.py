@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -25,6 +26,8 @@ EDGE = 1e-9
 """Probabilities keep so far from 0 and 1, where a quantile may be infinite."""
 MOST_DRAWS = 100_000
 MOST_SEED = 2**32 - 1
+KEPT = 4
+"""Worlds that are kept for whoever asks for the same again."""
 _SHAPE = ("replica_scale", "replica_size_exponent", "replica_token_exponent", "replica_growth")
 
 
@@ -51,6 +54,16 @@ class Worlds:
     def family(self) -> np.ndarray:
         """The place in ``FAMILIES`` of each draw's form of the replica penalty."""
         return np.broadcast_to(np.asarray(self.parameters[FAMILY], dtype=int), (len(self),))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Which worlds: how many, from which seed, and from which posterior (None: the one that ships), told apart by its digest."""
+
+    draws: int
+    seed: int
+    digest: str
+    posterior: Posterior | None = field(compare=False, repr=False)
 
 
 @cache
@@ -97,6 +110,22 @@ def draw_worlds(draws: int, seed: int, posterior: Posterior | None = None) -> Wo
     check_draws(draws, seed)
     unit = unit_points(draws, seed)
     return worlds_at(unit[np.argsort(unit[:, dimensions().index(FAMILY)], kind="stable")], posterior)
+
+
+def drawn(draws: int, seed: int, posterior: Posterior | None) -> Drawn:
+    """Worlds to draw; the digest is of everything that the posterior says."""
+    held = load_posterior() if posterior is None else posterior
+    digest = hashlib.sha256(repr(dict(held.weights)).encode())
+    for family, numbers in held.draws.items():
+        for name, values in numbers.items():
+            digest.update(f"{family} {name} ".encode() + np.ascontiguousarray(values).tobytes())
+    return Drawn(draws, seed, digest.hexdigest(), posterior)
+
+
+@lru_cache(maxsize=KEPT)
+def worlds_of(which: Drawn) -> Worlds:
+    """The worlds of a description, the last few of them kept."""
+    return draw_worlds(which.draws, which.seed, which.posterior)
 
 
 def worlds_at(unit: np.ndarray, posterior: Posterior | None = None) -> Worlds:

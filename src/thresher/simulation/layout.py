@@ -19,7 +19,8 @@ class Replica(NamedTuple):
     """One replica: the nodes it spans, how many there are, its step, what crosses between its nodes, and what each holds.
 
     ``span`` is the nodes of one replica, its stages times the nodes its experts are spread over. ``step_seconds`` includes
-    pipeline and expert traffic, ``compute_seconds`` does not; bits are per step, sent by one node.
+    pipeline and expert traffic, ``compute_seconds`` does not; bits are per step, sent by one node. ``pipeline`` is the step
+    through the stages, to which ``expert_seconds`` come; ``occupied`` the share of a node's chips that the batch keeps busy.
     """
 
     stages: Array
@@ -31,6 +32,10 @@ class Replica(NamedTuple):
     expert_bits: Array
     node: memory.NodeMemory
     mfu: Array
+    pipeline: pipeline.PipelineStep
+    expert_seconds: Array
+    micro_batches: Array
+    occupied: Array
 
 
 class Batching(NamedTuple):
@@ -98,6 +103,10 @@ def lay_out_replica(
         expert_bits=routed.bits_each_way,
         node=node,
         mfu=mfu,
+        pipeline=step,
+        expert_seconds=routed.seconds,
+        micro_batches=batching.micro_batches,
+        occupied=occupied,
     )
 
 
@@ -172,7 +181,8 @@ def _step(
 ) -> pipeline.PipelineStep:
     """The inner step through a replica's stages; one node alone has neither bubbles nor boundaries."""
     if mode not in STAGED_MODES:
-        return pipeline.PipelineStep(busy, 0.0 * busy, batching.micro_batches)
+        none = 0.0 * busy
+        return pipeline.PipelineStep(busy, none, batching.micro_batches, busy, none, none)
     return pipeline.pipeline_step(
         schedule=schedule,
         stages=stages,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ EXCHANGED_FORMAT = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "fp4": "fp4"}
 """Which parameters a number format uses: fp16 and bf16 cost the same."""
 
 WORKSTATION_KINDS = ("consumer", "workstation")
+LARGEST_PLAIN = 1e6
+"""Whole numbers below this are written digit by digit, larger ones with an exponent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,10 @@ class PlanField:
             good = (
                 isinstance(value, int | float)
                 and not isinstance(value, bool)
+                and self.minimum
+                <= value
+                <= self.maximum  # before what makes a float of it: a whole number may be too large
                 and math.isfinite(value)
-                and self.minimum <= value <= self.maximum
                 and (self.kind == "number" or float(value).is_integer())
             )
         if not good:
@@ -105,11 +110,15 @@ def read_plan(path: Path) -> dict[str, Value]:
     InputError
         The file, section, field and value that is wrong, missing or unknown, and what would be right.
     """
+    return check_plan(parse_plan(read_text(path), str(path)), str(path))
+
+
+def parse_plan(text: str, where: str = "plan") -> dict[str, Any]:
+    """The tables of a TOML plan, not checked; text that is no TOML is refused."""
     try:
-        document = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(str(path), f"valid TOML ({error})") from None
-    return check_plan(document, str(path))
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # beside TOML's own: a number of too many digits, tables too deep
+        raise InputError(where, f"valid TOML ({error})") from None
 
 
 def check_plan(document: Mapping[str, Any], where: str = "plan") -> dict[str, Value]:
@@ -143,6 +152,36 @@ def check_plan(document: Mapping[str, Any], where: str = "plan") -> dict[str, Va
     if given["mode"] == "hierarchical" and float(given["nodes_per_group"] or 0) > float(given["nodes"] or 0):
         raise InputError(f"{where}: [plan] nodes_per_group", "at most `nodes`", given["nodes_per_group"])
     return given
+
+
+def plan_document(given: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
+    """A plan's two tables from fields by name: those that are required, and those that differ from their default."""
+    document: dict[str, dict[str, Value]] = {"plan": {}, "network": {}}
+    for name, field in plan_fields().items():
+        value = given.get(name, field.default)
+        if value is not None and (field.default is None or value != field.default):
+            document[field.section][name] = value
+    return document
+
+
+def plan_text(document: Mapping[str, Mapping[str, Value]]) -> str:
+    """A plan of two tables as the TOML that ``read_plan`` reads; a table with nothing in it is left out."""
+    tables = [
+        "\n".join([f"[{section}]", *(f"{name} = {_toml(value)}" for name, value in entries.items())])
+        for section, entries in document.items()
+        if entries
+    ]
+    return "\n\n".join(tables) + "\n"
+
+
+def _toml(value: Value) -> str:
+    """A value as TOML has it: JSON's strings and flags are TOML's too; a number that reads back as itself."""
+    if isinstance(value, str | bool):
+        return json.dumps(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_PLAIN:
+        return str(int(value))
+    short = f"{value:.6g}"
+    return short if isinstance(value, float) and float(short) == value else repr(value)
 
 
 def _fill_network(given: dict[str, Value], where: str) -> None:

@@ -23,11 +23,15 @@ Interval = Callable[[Array, Array, Array, float], Array]
 
 
 class Tiers(NamedTuple):
-    """Synchronisations of one round: inner steps, regional rounds, seconds, whose updates count, and traffic by link."""
+    """Synchronisations of one round: inner steps, regional rounds, seconds, whose updates count, and traffic by link.
+
+    ``global_seconds`` are those of ``sync_seconds`` in which everybody takes part; the rest is regional.
+    """
 
     inner_steps: Array
     outer_every: Array
     sync_seconds: Array
+    global_seconds: Array
     counted: Array
     groups: Array
     sent_bits: Array
@@ -37,10 +41,11 @@ class Tiers(NamedTuple):
 
 
 class Cycle(NamedTuple):
-    """One whole round: its synchronisations, and how long it takes with their stalls."""
+    """One whole round: its synchronisations, how long it takes with their stalls, and the inner step of the slowest replica."""
 
     tiers: Tiers
     round: sync.Round
+    step_seconds: Array
 
 
 class Work(NamedTuple):
@@ -76,7 +81,8 @@ def outer_round(
     step = replica.step_seconds * (1.0 + p["compute_time_spread"] * largest)
     if mode == "datacenter":
         one, none = xp.ones_like(members), 0.0 * step
-        return Cycle(Tiers(one, one, none, one, one, none, none, none, none), sync.Round(step, none, none))
+        tiers = Tiers(one, one, none, none, one, one, none, none, none, none)
+        return Cycle(tiers, sync.Round(step, none, none), step)
     shard = c["params"] / xp.where(xp.isfinite(replica.span), replica.span, 1.0)
     slowest = 1.0 + p["link_time_spread"] * largest
 
@@ -99,7 +105,7 @@ def outer_round(
     overlapped = sync.overlapped_round(busy, tiers.sync_seconds, fragments=fragments, duty_cap=duty)
     overlap = c["overlap"] > 0
     chosen = sync.Round(*(xp.where(overlap, b, a) for a, b in zip(blocking, overlapped, strict=True)))
-    return Cycle(tiers, chosen)
+    return Cycle(tiers, chosen, step)
 
 
 def _exchange(
@@ -130,8 +136,8 @@ def _one_tier(xp: Any, c: Columns, work: Work, exchange: Exchanging, interval: I
     inner = _stated_or(xp, c["inner_steps"], xp.where(work.members > 1, least, 1.0))
     none = 0.0 * far.sent_bits
     return Tiers(
-        inner, xp.ones_like(inner), far.seconds, far.members_counted, work.members, far.sent_bits, far.received_bits,
-        none, none,
+        inner, xp.ones_like(inner), far.seconds, far.seconds, far.members_counted, work.members,
+        far.sent_bits, far.received_bits, none, none,
     )  # fmt: skip
 
 
@@ -158,7 +164,7 @@ def _two_tiers(
     often = xp.maximum(interval(far_seconds, unit, unit + near.seconds, 0.5), xp.ceil(gentlest / inner))
     every = _stated_or(xp, c["regional_rounds"], often)
     return Tiers(
-        inner, every, every * near.seconds + far_seconds, near.members_counted * far.members_counted,
+        inner, every, every * near.seconds + far_seconds, far_seconds, near.members_counted * far.members_counted,
         far.members_counted, far.sent_bits, far.received_bits,
         every * near.sent_bits + spread_bits, every * near.received_bits + spread_bits,
     )  # fmt: skip

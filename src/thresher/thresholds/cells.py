@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from thresher.catalog import NetworkProfile
 from thresher.evasion.best_response import unseen_settings
-from thresher.evasion.evaluation import MISSED, Evaluated, Goal, GoalByWorld, evaluate_grid
+from thresher.evasion.evaluation import MISSED, Evaluated, evaluate_grid
 from thresher.evasion.pattern import Plans
-from thresher.evasion.space import usable_chips
-from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, respond
-from thresher.learning.posterior import Posterior, load_posterior
+from thresher.evasion.space import settings, usable_chips
+from thresher.evasion.worlds import Progress, best_of_each_world, respond_to_all, silent
 from thresher.regime import Regime
 from thresher.simulation import default
-from thresher.simulation.draws import Worlds, draw_worlds
-from thresher.thresholds.lines import settings
+from thresher.simulation.draws import Drawn, Worlds, worlds_of
 
 MODES = ("", "flat", "hierarchical", "pipeline", "swarm", "datacenter")
 """Modes by the number that stands for each in a cell's arrays; 0 where a target is out of reach."""
@@ -28,26 +24,6 @@ COSTS = ("cost_usd", "spread_usd")
 """A cell's arrays of costs, shape (targets, draws): for one owner under every line, and for a fleet that several may share."""
 FIGURES = ("spread_usd", "mode", "stages", "nodes", "chips", "owners")
 """A cell's arrays of the fleet that several owners may share, shape (targets, draws)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Which worlds: how many, from which seed, and from which posterior (None: the one that ships), told apart by its digest."""
-
-    draws: int
-    seed: int
-    digest: str
-    posterior: Posterior | None = field(compare=False, repr=False)
-
-
-def drawn(draws: int, seed: int, posterior: Posterior | None) -> Drawn:
-    """Worlds to draw; the digest is of everything that the posterior says."""
-    held = load_posterior() if posterior is None else posterior
-    digest = hashlib.sha256(repr(dict(held.weights)).encode())
-    for family, numbers in held.draws.items():
-        for name, values in numbers.items():
-            digest.update(f"{family} {name} ".encode() + np.ascontiguousarray(values).tobytes())
-    return Drawn(draws, seed, digest.hexdigest(), posterior)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +41,6 @@ class Task:
     modes: tuple[str, ...]
 
 
-@cache
-def _worlds(which: Drawn) -> Worlds:
-    return draw_worlds(which.draws, which.seed, which.posterior)
-
-
 def within_links(network: NetworkProfile, limit_gbit_s: float | None) -> NetworkProfile:
     """A network whose links stay at or under what a rule counts nodes together by."""
     if limit_gbit_s is None:
@@ -83,19 +54,19 @@ def within_links(network: NetworkProfile, limit_gbit_s: float | None) -> Network
     )
 
 
-def work_out(task: Task) -> Mapping[str, np.ndarray]:
+def work_out(task: Task, progress: Progress = silent) -> Mapping[str, np.ndarray]:
     """The arrays of a cell: ``COSTS`` and ``FIGURES``, and ``largest_params``, the largest model on one unseen node.
 
     An owner-wide line bounds the fleet of one owner in ``cost_usd``. ``spread_usd`` and the other figures are of the cheapest
     fleet that leaves such lines aside; ``owners`` is how many must share it, each under its line.
     """
-    worlds = _worlds(task.drawn)
+    worlds = worlds_of(task.drawn)
     by_owner = [clause for clause in task.regime.cluster_clauses if clause.grouping.over == "owner"]
     free = replace(task.regime, clauses=tuple(_of_a_site(c) if c in by_owner else c for c in task.regime.clauses))
     grids = _grids(task, free)
     owned = _grids(task, task.regime) if by_owner else []
-    figures = _respond(grids, task, worlds)
-    cost = _respond(owned, task, worlds)["spread_usd"] if by_owner else figures["spread_usd"]
+    figures = _respond(grids, task, worlds, progress)
+    cost = _respond(owned, task, worlds, progress)["spread_usd"] if by_owner else figures["spread_usd"]
     return figures | {"cost_usd": cost, "largest_params": np.asarray(_largest_params(grids))}
 
 
@@ -111,17 +82,13 @@ def _grids(task: Task, regime: Regime) -> list[Evaluated]:
         regime, chips, within_links(task.network, regime.interconnect_limit_gbit_s), longest_days=task.longest_days,
         node_limit=task.node_limit, precisions=task.precisions, modes=task.modes, parameters=p,
     )  # fmt: skip
-    return [evaluate_grid(setting, p, settings()["grid"]) for setting in found]
+    return [evaluate_grid(setting, p, settings()["quick"]["grid"]) for setting in found]
 
 
-def _respond(grids: Sequence[Evaluated], task: Task, worlds: Worlds) -> dict[str, np.ndarray]:
+def _respond(grids: Sequence[Evaluated], task: Task, worlds: Worlds, progress: Progress) -> dict[str, np.ndarray]:
     """What the best plan costs and takes for every target in every draw: all targets at once, each in a copy of every world."""
-    effort, copies, draws = settings()["effort"], len(task.targets), len(worlds)
-    parameters = {n: np.tile(v, copies) if getattr(v, "ndim", 0) else v for n, v in worlds.parameters.items()}
-    goals = [Goal(target_flop_quality=target) for target in task.targets]
-    goal = GoalByWorld(by_world=np.repeat(np.asarray(task.targets), draws))
-    near = [in_worlds_near_best(grid, goals, parameters, effort) for grid in grids]
-    found = respond(near, goal, parameters, copies * draws, effort)
+    copies, draws = len(task.targets), len(worlds)
+    found = respond_to_all(grids, task.targets, worlds, settings()["quick"]["effort"], progress=progress)
     figures = _figures(found, copies * draws, task.regime)
     return {name: values.reshape(copies, draws) for name, values in figures.items()}
 

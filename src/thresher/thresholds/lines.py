@@ -72,14 +72,19 @@ def axes(vary: Sequence[str], values: Mapping[str, Sequence[Line]] | None = None
 
 def _checked(name: str, lines: Sequence[Line]) -> tuple[Line, ...]:
     """The lines in order of strictness, each once; null (no line) last."""
-    low, high = settings()["bounds"][name]
     for line in lines:
-        if line is not None and not low <= line <= high:
-            raise InputError(f"--values {name}", f"lines from {low:g} to {high:g}, or none", line)
+        check_line(name, line, f"--values {name}")
     if not lines:
         raise InputError(f"--values {name}", "at least one line")
     drawn = sorted({float(line) for line in lines if line is not None})
     return (*drawn, None) if None in lines else tuple(drawn)
+
+
+def check_line(name: str, line: Line, where: str) -> None:
+    """Refuse a line of an axis that is out of its bounds; ``where`` is what the refusal names."""
+    low, high = settings()["bounds"][name]
+    if line is not None and not low <= line <= high:
+        raise InputError(where, f"lines from {low:g} to {high:g}, or none", line)
 
 
 def parse_values(texts: Sequence[str]) -> dict[str, list[Line]]:
@@ -142,8 +147,10 @@ def label(cell: Cell) -> str:
     return " ".join(f"{name}={'none' if line is None else f'{line:.10g}'}" for name, line in cell.items())
 
 
-def amended(regime: Regime, cell: Cell) -> Regime:
+def amended(regime: Regime, cell: Cell, option: str = "--vary") -> Regime:
     """A rule with the lines of a cell: a clause of the same measure is moved or dropped, a missing one is added.
+
+    ``option`` is what a refusal names.
 
     Raises
     ------
@@ -154,7 +161,7 @@ def amended(regime: Regime, cell: Cell) -> Regime:
     for name, line in cell.items():
         axis = axes([name])[0]
         clauses = (
-            _with_bandwidth(regime, clauses, line) if axis.metric == "bandwidth" else _with_line(clauses, axis, line)
+            _with_bandwidth(regime, clauses, line, option) if axis.metric == "bandwidth" else _with_line(clauses, axis, line)
         )
     definitions = regime.definitions or load_regime("miri-2025").definitions
     return replace(regime, name=f"{regime.name} [{label(cell)}]", clauses=tuple(clauses), definitions=definitions)
@@ -176,17 +183,17 @@ def _new_clause(axis: Axis, line: float) -> ClusterClause:
     counts = {"memory_kinds": settings()["memory_kinds"]} if axis.metric == "memory_gb" else None
     return ClusterClause.model_validate(
         {
-            "id": axis.name, "kind": "cluster", "reference": "this sweep", "text": f"More than so much {axis.title}.",
+            "id": axis.name, "kind": "cluster", "reference": "a line of one's own", "text": f"More than so much {axis.title}.",
             "metric": axis.metric, "comparison": ">", "threshold": line, "unit": axis.unit, "counts": counts,
             "grouping": {"over": axis.over},
         }
     )  # fmt: skip
 
 
-def _with_bandwidth(regime: Regime, clauses: list[Any], line: Line) -> list[Any]:
+def _with_bandwidth(regime: Regime, clauses: list[Any], line: Line, option: str) -> list[Any]:
     if regime.interconnect_limit_gbit_s is None:
         raise InputError(
-            "--vary bandwidth", f"a rule that counts nodes together by their links; {regime.name} does not"
+            f"{option} bandwidth", f"a rule that counts nodes together by their links; {regime.name} does not"
         )
 
     def moved(clause: Any) -> Any:

@@ -22,9 +22,9 @@ from thresher.execution import Store, run_tasks, signature_of
 from thresher.learning.posterior import load_posterior
 from thresher.regime import ClusterRow, Regime, load_regime, read_clusters
 from thresher.simulation import default
-from thresher.simulation.draws import check_draws
+from thresher.simulation.draws import check_draws, drawn
 from thresher.thresholds.answers import CellAnswer, Design, target_costs
-from thresher.thresholds.cells import FIGURES, Task, drawn, work_out
+from thresher.thresholds.cells import FIGURES, Task, work_out
 from thresher.thresholds.frontier import efficient, rivals
 from thresher.thresholds.lines import Axis, Cell, amended, axes, cells, is_stricter, label, settings, strictest_first
 
@@ -178,6 +178,11 @@ def run_sweep(
 ) -> Design:
     """Work out every cell, wherever it may be, and weigh them against one another."""
     done = run_tasks(work_out, sweep.tasks, workers=workers, scheduler=scheduler, kept=kept, progress=progress)
+    return weigh(sweep, done)
+
+
+def weigh(sweep: Sweep, done: Mapping[str, Mapping[str, np.ndarray]]) -> Design:
+    """Weigh cells that are all worked out, by the names of their tasks, against one another."""
     arrays = with_stricter_plans(sweep.axes, sweep.cells, [done[label(cell)] for cell in sweep.cells])
     burdens = [burden_of_reference_systems(rule) for rule in sweep.rules]
     covered = [
@@ -228,14 +233,15 @@ def _limits(longest_days: float | None, node_limit: float | None) -> tuple[float
 def _anchors(rule: Regime, varied: Sequence[Axis]) -> dict[str, Cell]:
     """The rule as written and the study's amendment, as cells of the axes varied, where these can say them."""
     names = [axis.name for axis in varied]
-    written = {axis.name: _line_as_written(rule, axis) for axis in varied}
+    written = {axis.name: line_as_written(rule, axis) for axis in varied}
     anchors: dict[str, Cell] = {"as_written": written}
     if "memory" in names:
         anchors["amendment"] = written | {"memory": float(settings()["amendment_memory_gb"])}
     return anchors
 
 
-def _line_as_written(rule: Regime, axis: Axis) -> float | None:
+def line_as_written(rule: Regime, axis: Axis) -> float | None:
+    """Where a rule itself draws the line of an axis; None where it draws none."""
     if axis.metric == "bandwidth":
         return rule.interconnect_limit_gbit_s
     lines = [

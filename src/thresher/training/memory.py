@@ -9,11 +9,25 @@ from thresher.training.compute import ModelShape
 
 
 class NodeMemory(NamedTuple):
-    """Memory of one node in GB: ``needed`` on its accelerators, ``usable`` there, and ``host`` for offloaded outer state."""
+    """Memory of one node in GB: ``needed`` on its accelerators, ``usable`` there, and ``host`` for offloaded outer state.
+
+    What is needed is the sum of ``state_gb``, ``activations_gb`` and ``outer_gb``, the outer state that lies on the chips.
+    """
 
     needed_gb: Array
     usable_gb: Array
     host_gb: Array
+    state_gb: Array
+    activations_gb: Array
+    outer_gb: Array
+
+
+class StateParts(NamedTuple):
+    """The model state of a node in GB: weights and gradients in the number format, and the optimizer's master and moments."""
+
+    weights_gb: Array
+    gradients_gb: Array
+    optimizer_gb: Array
 
 
 def sequences_in_flight(chips: Array, *, tensor_parallel_chips: Array) -> Array:
@@ -74,8 +88,24 @@ def node_memory(
     given per node. The outer state lies in host memory unless ``outer_on_chips`` is 1.
     """
     outer = outer_gb / stages
-    needed = params * state_bytes_per_param / 1e9 / stages + activations_gb + outer_on_chips * outer
-    return NodeMemory(needed, usable_memory_fraction * memory_gb, (1.0 - outer_on_chips) * outer)
+    state, on_chips = params * state_bytes_per_param / 1e9 / stages, outer_on_chips * outer
+    return NodeMemory(
+        state + activations_gb + on_chips,
+        usable_memory_fraction * memory_gb,
+        (1.0 - outer_on_chips) * outer,
+        state,
+        activations_gb,
+        on_chips,
+    )
+
+
+def state_parts(state_gb: Array, *, state_bytes_per_param: Array, value_bytes: Array) -> StateParts:
+    """A node's model state by part: a value of weight and one of gradient in the number format, the optimizer's state the rest.
+
+    ``state_bytes_per_param`` are all of them together, 16 in bf16: 2 + 2 + 12 (fp32 master weights 4, Adam moments 8).
+    """
+    values = state_gb * value_bytes / state_bytes_per_param
+    return StateParts(values, values, state_gb - 2.0 * values)
 
 
 def least_stages(

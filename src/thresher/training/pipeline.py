@@ -10,11 +10,18 @@ SCHEDULES = ("gpipe", "1f1b", "interleaved", "zero_bubble")
 
 
 class PipelineStep(NamedTuple):
-    """One optimizer step of a pipeline: seconds, bits an inner stage sends (and receives), and micro-batches in flight."""
+    """One optimizer step of a pipeline: seconds, bits an inner stage sends (and receives), and micro-batches in flight.
+
+    The seconds are the sum of three parts: ``slot_seconds`` of the micro-batches one after another, compute or a wait for the
+    links; ``bubble_seconds`` idle while the pipeline fills and drains; ``passage_seconds`` of first and last over the links.
+    """
 
     seconds: Array
     bits_each_way: Array
     in_flight: Array
+    slot_seconds: Array
+    bubble_seconds: Array
+    passage_seconds: Array
 
 
 def micro_batches_in_flight(schedule: str, stages: Array, micro_batches: Array, chunks: Array) -> Array:
@@ -99,7 +106,8 @@ def pipeline_step(
     waiting = xp.where(micro_batches > in_flight, there_and_back / in_flight, 0.0 * there_and_back)
     slot = xp.maximum(xp.maximum(slot_compute, slot_link), waiting)
     idle = idle_slots(schedule, stages, micro_batches, chunks)
-    seconds = micro_batches * slot + idle * slot_compute + 2.0 * (stages - 1.0) * (latency + hop)
+    slots = xp.where(stages > 1, micro_batches * slot, compute_seconds)
+    bubble, passage = idle * slot_compute, 2.0 * (stages - 1.0) * (latency + hop)
     return PipelineStep(
-        xp.where(stages > 1, seconds, compute_seconds), several * 2.0 * crossings * activation_bits, in_flight
+        slots + bubble + passage, several * 2.0 * crossings * activation_bits, in_flight, slots, bubble, passage
     )

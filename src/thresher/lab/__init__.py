@@ -1,0 +1,1 @@
+"""The lab: a local web page over the verbs, each page with a JSON twin and the command that reproduces it."""

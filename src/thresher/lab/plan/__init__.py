@@ -1,0 +1,1 @@
+"""The plan simulator: the plan of `thresher simulate` as a form, with the physics drawn."""

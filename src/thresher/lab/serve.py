@@ -1,0 +1,70 @@
+"""The lab on a port of this machine, until it is interrupted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import uvicorn
+
+from thresher.errors import InputError
+from thresher.lab.app import create_app
+from thresher.lab.settings import LabSettings
+
+THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a browser on this machine finds a lab that listens on all addresses."""
+
+
+def serve(settings: LabSettings, *, browser: bool = True, tell: Callable[[str], None] = print) -> None:
+    """Serve the lab and open it in the browser; ends when it is interrupted.
+
+    Raises
+    ------
+    InputError
+        The address cannot be had.
+    """
+    ready = server(settings)
+    listening = listen(settings)
+    url = address_of(settings, listening.getsockname()[1])
+    tell(f"the lab is at {url} (Ctrl-C ends it)")
+    if browser:
+        threading.Timer(0.5, webbrowser.open, [url]).start()
+    ready.run(sockets=[listening])
+
+
+def server(settings: LabSettings) -> uvicorn.Server:
+    """What serves a lab; ``run(sockets=[...])`` does, until its ``should_exit`` is set."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            log_level="warning",
+            ws="none",
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def listen(settings: LabSettings) -> socket.socket:
+    """A socket on the address asked for; port 0 takes any that is free."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=128)
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise InputError("--port", f"a port that is free ({os.strerror(error.errno)})", settings.port) from None
+        raise InputError("--host", "an address of this machine", settings.host) from None
+
+
+def address_of(settings: LabSettings, port: int) -> str:
+    """The lab's address for a browser, with its token where it has one."""
+    shown = THIS_MACHINE.get(settings.host, settings.host)
+    host = f"[{shown}]" if ":" in shown else shown
+    return f"http://{host}:{port}/" + (f"?{urlencode({'token': settings.token})}" if settings.token else "")
