@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: assess screen lab test lint bench docs validate lock clean
+.PHONY: assess screen lab test lint bench bench-lab docs screenshots validate lock clean
 
 assess: $(VENV)/.run                     ## can a prohibited run hide below the draft agreement?
 	$(BIN)/thresher assess miri-2025
@@ -32,6 +32,13 @@ lint: $(VENV)/.develop                   ## style, types and architecture
 bench: $(VENV)/.develop                  ## the benchmarks of docs/performance.md
 	$(BIN)/python -m pytest benchmarks --benchmark-only -o addopts= --benchmark-columns=min,median,rounds
 	$(BIN)/python benchmarks/whole_commands.py $(BIN)
+
+bench-lab: $(VENV)/.develop              ## how long a moved slider waits, and fifty people at once (needs Chromium)
+	$(BIN)/python benchmarks/lab_latency.py
+	$(BIN)/python benchmarks/lab_load.py
+
+screenshots: $(VENV)/.develop            ## the lab's pages, into docs/images (needs Chromium)
+	$(BIN)/python tools/screenshots.py
 
 docs: $(VENV)/.docs                      ## the documentation, into docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -qE -b html docs docs/_build/html

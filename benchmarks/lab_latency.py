@@ -1,7 +1,8 @@
 """How long a moved slider waits: from the input event to the new answer on the page, to its charts, and to its intervals.
 
 A lab in a process of its own, Chromium before it, 100 moves on the policy page: half by the arrow keys, half as a drag that
-jumps. Each move is to a rule that was not asked about before. Run from the root of the repository:
+jumps. Each move is to a rule that was not asked about before. Then as many that do not wait for the intervals of the move before,
+which are being worked out when they come. Run from the root of the repository:
 ``python benchmarks/lab_latency.py [--moves 100] [--json FILE]``.
 """
 
@@ -22,7 +23,13 @@ from lab_running import browser, lab_process
 LOADS = 10
 WAIT_MS = 120_000
 FIELDS = ("compute", "memory")
-GOALS = {"answer, central values": 300, "first view: answer on the page": 1000}
+KEYS, MIDDLE = 4, 500
+"""Presses of an arrow key at a time (one alone may not change the three digits of the value), and a slider's middle."""
+CENTRAL, INTERVALS = "central drawn", "intervals drawn"
+LOOKS_MS = (150, 600)
+"""How long a person who does not wait for intervals looks at an answer."""
+NAMES = {"central": "answer, central values", "intervals": "answer, intervals"}
+GOALS = {NAMES["central"]: 300, "first view: answer on the page": 1000}
 """Milliseconds."""
 
 WATCH = """() => {
@@ -60,8 +67,8 @@ FIRST = """() => {
 """When an answer is first there to be seen, in milliseconds from the start of the navigation."""
 
 
-def moves(page, count: int, choose: random.Random) -> dict[str, list[float]]:
-    """Move the sliders, and hold how long each part of each answer took."""
+def moves(page, count: int, choose: random.Random, until: str) -> dict[str, list[float]]:
+    """Move the sliders, each time when the move before is ``until`` there, and hold how long each part of each answer took."""
     page.goto("/policy")
     page.wait_for_selector('[data-answer="intervals"]', timeout=WAIT_MS)
     page.evaluate(WATCH)
@@ -72,18 +79,21 @@ def moves(page, count: int, choose: random.Random) -> dict[str, list[float]]:
         page.evaluate("() => { window.benchSeen.length = 0; }")
         if number % 4 < len(FIELDS):
             slider.focus()
-            page.keyboard.press(choose.choice(["ArrowLeft", "ArrowRight", "PageUp", "PageDown"]))
+            for _ in range(KEYS):
+                page.keyboard.press("ArrowRight" if int(slider.input_value()) < MIDDLE else "ArrowLeft")
         else:
             slider.evaluate(
                 """(slider, place) => { slider.value = place; slider.dispatchEvent(new Event("input", { bubbles: true })); }""",
                 str(choose.randrange(50, 950)),
             )
         page.wait_for_function(
-            """(before) => window.benchSeen.some((one) => one.kind === "intervals drawn" && one.state !== before)""",
-            arg=state,
+            """([before, until]) => window.benchSeen.some((one) => one.kind === until && one.state !== before)""",
+            arg=[state, until],
             timeout=WAIT_MS,
             polling=20,
         )
+        if until == CENTRAL:
+            page.wait_for_timeout(choose.uniform(*LOOKS_MS))
         for one in page.evaluate("() => window.benchSeen"):
             if one["state"] != state:
                 waited.setdefault(one["kind"], []).append(one["waited"])
@@ -111,11 +121,11 @@ def first_views(opened, lab: str, count: int) -> dict[str, list[float]]:
 
 def table(rows: dict[str, list[float]]) -> str:
     """Median, 95th percentile and maximum of each, in milliseconds."""
-    lines = [f"{'ms':44} {'n':>4} {'median':>8} {'95 %':>8} {'max':>8} {'goal':>6}"]
+    lines = [f"{'ms':60} {'n':>4} {'median':>8} {'95 %':>8} {'max':>8} {'goal':>6}"]
     for label, values in rows.items():
         median, high = np.percentile(values, [50, 95])
         lines.append(
-            f"{label:44} {len(values):4} {median:8.0f} {high:8.0f} {max(values):8.0f} {GOALS.get(label, ''):>6}"
+            f"{label:60} {len(values):4} {median:8.0f} {high:8.0f} {max(values):8.0f} {GOALS.get(label, ''):>6}"
         )
     return "\n".join(lines)
 
@@ -132,12 +142,10 @@ def main() -> None:
         rows = {f"{label}, lab just started": values for label, values in cold.items()}
         rows |= first_views(opened, lab, LOADS)
         context = opened.new_context(base_url=lab, viewport={"width": 1280, "height": 900})
-        waited = moves(context.new_page(), given.moves, random.Random(given.seed))
-    names = {"central": "answer, central values", "intervals": "answer, intervals"}
-    for kind, name in names.items():
-        rows |= {
-            f"{name}{step}": waited[f"{kind}{step}"] for step in ("", " painted", " drawn") if f"{kind}{step}" in waited
-        }
+        for until, note in ((INTERVALS, ""), (CENTRAL, ", not waiting for intervals")):
+            waited = moves(context.new_page(), given.moves, random.Random(given.seed), until)
+            for kind in ("central", "intervals") if until == INTERVALS else ("central",):
+                rows |= {f"{NAMES[kind]}{note}{step}": waited[f"{kind}{step}"] for step in ("", " painted", " drawn")}
     print(f"{platform.platform()}, Python {platform.python_version()}\n{table(rows)}")
     if given.json:
         given.json.write_text(json.dumps(rows))

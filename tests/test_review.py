@@ -19,13 +19,14 @@ from tests.test_dossiers import (
 )
 from tests.test_screen import by_hand
 from thresher.errors import InputError
-from thresher.records.decisions import decisions_of
+from thresher.records.decisions import decisions_of, histories_of, history_of
+from thresher.records.store import judgements_of
 from thresher.screening.dossiers import text
 from thresher.screening.dossiers.drawn import events_of, ownership_of, sites_of, sum_of
 from thresher.screening.dossiers.fragment import dossier_fragment, fragment_css
 from thresher.screening.dossiers.page import dossiers_of, lead_page
 from thresher.screening.dossiers.rows import CitedRow
-from thresher.screening.review import screen_for_review, with_decisions
+from thresher.screening.review import screen_for_review, with_decisions, with_prior
 from thresher.screening.verbs import pairs_for_review
 
 LIST = '/leads?regime="x"&top=50'
@@ -153,6 +154,20 @@ def test_a_decision_can_be_written_at_once_and_shown_without_screening_again(sto
     assert after.result.as_json() == thresher.screen(store, top=50).as_json()
     thresher.decide(store, made.owner, "undo", reviewer="Ada")
     assert with_decisions(after, decisions_of(store)) == found
+    assert histories_of(store, made.regime) == {made.owner: history_of(store, made.owner, made.regime)}
+    assert histories_of(store, "another") == {}
+
+
+def test_another_prior_gives_what_a_screening_with_it_gives(store):
+    found, other = screen_for_review(store), screen_for_review(store, prior_share=0.2)
+    moved = with_prior(found, 0.2)
+    assert moved == other
+    assert moved.result.as_json() == other.result.as_json()
+    assert moved.leads[0].lead.probability > found.leads[0].lead.probability
+    assert with_prior(moved, found.prior_share) == found
+    for share in (0.0, 1.0, -0.1, float("nan")):
+        with pytest.raises(InputError, match="a share between 0 and 1"):
+            with_prior(found, share)
 
 
 @pytest.mark.parametrize("step", ["resolve", "leads", "dossiers", "charts"])
@@ -194,6 +209,12 @@ def test_the_pairs_are_those_of_resolve_and_can_be_judged_at_once(tmp_path):
     assert {"left_name", "right_name", "left_address", "right_country"} <= every[0].keys()
     thresher.judge(store, every[0]["left"], every[0]["right"], "no", reviewer="Ada")
     assert every[0] not in pairs_for_review(store)
+    (kept,) = judgements_of(store)
+    assert (kept["verdict"], kept["reviewer"], kept["note"]) == ("no", "Ada", "")
+    assert {kept["left"], kept["right"]} == {every[0]["left"], every[0]["right"]}
+    assert {kept["left_name"], kept["right_name"]} == {every[0]["left_name"], every[0]["right_name"]}
+    thresher.judge(store, kept["left"], kept["right"], "undo", reviewer="Ada")
+    assert judgements_of(store) == []
 
 
 def test_a_fragment_of_anything_that_says_what_was_screened(dossier):

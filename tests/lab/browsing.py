@@ -63,7 +63,7 @@ def settle(page) -> None:
     page.wait_for_function(
         """() => document.readyState === "complete" && !document.querySelector(".htmx-request, .pending, #answer progress")
             && [...document.querySelectorAll("figure.chart")].every((one) => one.dataset.drawn === "1")""",
-        timeout=WAIT_MS,
+        timeout=WAIT_MS * (4 if page.locator("#map-progress").count() else 1),  # a whole map is many searches
     )
 
 

@@ -27,6 +27,17 @@ from thresher.thresholds.lines import label
 from thresher.thresholds.sweep import with_stricter_plans
 
 SMALL = "compute=4,16&memory=640,1280&draws=16"
+OWN_RULE = """\
+regime: own
+title: Our <own> rule
+extends: miri-2025
+jurisdiction: international
+status: proposed
+source: {title: us, address: here}
+clauses:
+  - {id: few, kind: cluster, reference: ours, text: few, metric: memory_gb, comparison: ">", threshold: 640, unit: GB,
+     counts: {memory_kinds: [HBM]}, grouping: {over: site}}
+"""
 PART = {"HX-Request": "true", "Lab-Event": "change"}
 
 
@@ -276,10 +287,7 @@ def test_everything_else_goes_along_to_the_policy_page_and_the_command():
 
 def test_a_rule_of_ones_own_is_on_offer(tmp_path):
     path = tmp_path / "own.yaml"
-    path.write_text(
-        "regime: own\ntitle: Our <own> rule\nextends: miri-2025\njurisdiction: here\nstatus: proposed\n"
-        "source: {title: us, address: here}\nclauses: []\n"
-    )
+    path.write_text(OWN_RULE)
     with TestClient(create_app(LabSettings(regimes=(path,))), base_url="http://127.0.0.1:8765") as client:
         page = client.get("/map", params={"regime": str(path), "compute": "16", "memory": "1280", "draws": "16"})
         assert page.status_code == 200

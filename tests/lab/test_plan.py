@@ -252,6 +252,12 @@ def test_a_plan_that_cannot_run_says_so_in_place_of_the_answer(client, address, 
     assert tomllib.loads(client.get(f"/plan.toml?{address}").text)["plan"]
 
 
+def test_what_can_be_written_but_not_done_is_warned_of(client):
+    page = client.get("/plan?compute_seconds_per_step=0.5").text
+    assert "of the chips&#39; peak rate: check it" in page
+    assert "peak rate: check it" not in client.get("/plan").text
+
+
 # Numbers that open
 
 
@@ -267,8 +273,8 @@ def test_every_outcome_opens_to_its_formula_and_sources(address):
     for name, number in rows.items():
         assert number.explanation.value == outcome[name], name
         assert number.explanation.how, name
-    assert any("arXiv 2404.10102" in source for source in rows["flop_quality"].sources)
-    assert any("TFLOP/s" in source for source in rows["cost_chips_usd"].sources)
+    assert any("arXiv 2404.10102" in source.text for source in rows["flop_quality"].sources)
+    assert any("TFLOP/s" in source.text for source in rows["cost_chips_usd"].sources)
     assert [part.name for part in rows["cost_usd"].explanation.parts][:2] == ["chips", "servers and their fabric"]
 
 

@@ -22,7 +22,7 @@ from thresher.errors import InputError
 from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, answer, frontier, prepare
 from thresher.evasion.evaluation import Goal
 from thresher.evasion.quick import declared_plans, prepare_quickly, replies, site_of
-from thresher.evasion.quick_search import search_quickly
+from thresher.evasion.quick_search import best_known, search_quickly
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
 from thresher.learning.posterior import Posterior, load_posterior
 from thresher.learning.replica_families import FAMILIES
@@ -201,8 +201,13 @@ def assess(
     posterior
         A posterior file of ``thresher calibrate``; the shipped one by default.
     programme, actor
-        What the state does to detect, and who tries: names that ship or files; by default what the rule's own text provides,
-        and a large company. They decide the timeline of detection alone.
+        What the state does to detect, and who tries: names that ship, files, or what was loaded from them; by default what the
+        rule's own text provides, and a large company. They decide the timeline of detection alone.
+    quick
+        Answer in a fraction of a second at central values, and in seconds over some hundreds of draws, by a coarser search: for
+        targets alone, and with nothing of what drives the answer or of committing to a plan (docs/performance.md says how near).
+    progress
+        Told what is being done, several times a second; what it raises ends the work.
 
     Raises
     ------
@@ -212,23 +217,13 @@ def assess(
     rule = regime if isinstance(regime, Regime) else load_regime(regime)
     s = settings()
     held = None if posterior is None else load_posterior(Path(posterior))
-    which = None if draws is None else _checked_draws(draws, seed, held)
-    watch = None
-    if draws is not None:
-        state = _programme(rule, programme)
-        watch = Watch(actor if isinstance(actor, Actor) else load_actor(actor), state, detection_draws(draws, seed))
+    which = None if draws is None else _worlds_to_draw(draws, seed, held)
+    watch = None if draws is None else _watch(rule, programme, actor, draws, seed)
     longest = s["longest_days"] if longest_days is None else longest_days
-    wanted = targets if targets is not None else () if budgets else s["targets"]
-    for name, values, (least, most) in (
-        ("target", wanted, s["target_bounds"]),
-        ("budget", budgets, s["budget_bounds"]),
-        ("longest run (--max-days)", (longest,), (1.0, s["longest_days_allowed"])),
-    ):
-        for value in values:
-            if not least <= value <= most:
-                raise InputError(name, f"a number from {least:g} to {most:g}", value)
+    wanted = tuple(targets if targets is not None else () if budgets else s["targets"])
+    _check_numbers(wanted, budgets, longest)
     if quick and budgets:
-        raise InputError("budget", "no budgets with --quick, which answers targets alone; leave --quick out", budgets[0])
+        raise InputError("budgets", "none with a quick answer, which is for targets; leave quick out", budgets[0])
     arena = (prepare_quickly if quick else prepare)(
         rule,
         network(network_profile),
@@ -239,24 +234,12 @@ def assess(
         modes=modes,
         progress=progress,
     )
-    goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in wanted]
-    goals += [Goal(budget_usd=budget, chips_only=chips_only) for budget in budgets]
     if quick:
-        answers = _quick_answers(arena, tuple(wanted), chips_only, which, watch, progress)
+        answers = _quick_answers(arena, wanted, chips_only, which, watch, progress)
     else:
-        answers = []
-        worlds = None if which is None else worlds_of(which)
-        for goal in goals:
-            progress(f"refining the answer for {describe_goal(goal)}")
-            answered = _answer_goal(arena, goal)
-            if worlds is not None:
-                found = propagate(arena, goal, worlds, budgets=budgets, progress=progress)
-                if goal.target_flop_quality is not None:
-                    progress("finding what drives the answer")
-                driven = analyse(found, goal, seed=seed, posterior=held)
-                noticed = None if watch is None else detection_of(found, watch)
-                answered = replace(answered, uncertainty=found, sensitivity=driven, noticed=noticed)
-            answers.append(answered)
+        goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in wanted]
+        goals += [Goal(budget_usd=budget, chips_only=chips_only) for budget in budgets]
+        answers = [_whole_answer(arena, goal, which, watch, budgets, progress) for goal in goals]
     low, high = settings()["curve_bounds"]
     quality = np.geomspace(low, high, settings()["curve_points"])
     curves = [frontier([item], item.setting.mode, quality) for item in arena.unseen]
@@ -267,16 +250,55 @@ def assess(
     )  # fmt: skip
 
 
-def _checked_draws(draws: int, seed: int, posterior: Posterior | None) -> Drawn:
+def _worlds_to_draw(draws: int, seed: int, posterior: Posterior | None) -> Drawn:
     check_draws(draws, seed)
     return drawn(draws, seed, posterior)
 
 
-def _programme(rule: Regime, programme: str | Path | Programme | None) -> Programme:
-    """The programme given, loaded or to be loaded; by default what the rule's own text provides."""
-    if isinstance(programme, Programme):
-        return programme
-    return load_programme(programme_for(rule) if programme is None else programme)
+def _watch(
+    rule: Regime, programme: str | Path | Programme | None, actor: str | Path | Actor, draws: int, seed: int
+) -> Watch:
+    """Who tries and what the state does, loaded; by default what the rule's own text provides."""
+    state = programme_for(rule) if programme is None else programme
+    return Watch(
+        actor if isinstance(actor, Actor) else load_actor(actor),
+        state if isinstance(state, Programme) else load_programme(state),
+        detection_draws(draws, seed),
+    )
+
+
+def _check_numbers(targets: Sequence[float], budgets: Sequence[float], longest_days: float) -> None:
+    """Refuse targets, budgets and lengths of run that make no sense."""
+    s = settings()
+    for name, values, (least, most) in (
+        ("target", targets, s["target_bounds"]),
+        ("budget", budgets, s["budget_bounds"]),
+        ("longest run (--max-days)", (longest_days,), (1.0, s["longest_days_allowed"])),
+    ):
+        for value in values:
+            if not least <= value <= most:
+                raise InputError(name, f"a number from {least:g} to {most:g}", value)
+
+
+def _whole_answer(
+    arena: Arena,
+    goal: Goal,
+    which: Drawn | None,
+    watch: Watch | None,
+    budgets: Sequence[float],
+    progress: Callable[[str], None],
+) -> GoalAnswer:
+    """One goal by the whole search, at central values and then over draws."""
+    progress(f"refining the answer for {describe_goal(goal)}")
+    answered = _answer_goal(arena, goal)
+    if which is None:
+        return answered
+    found = propagate(arena, goal, worlds_of(which), budgets=budgets, progress=progress)
+    if goal.target_flop_quality is not None:
+        progress("finding what drives the answer")
+    driven = analyse(found, goal, seed=which.seed, posterior=which.posterior)
+    noticed = None if watch is None else detection_of(found, watch)
+    return replace(answered, uncertainty=found, sensitivity=driven, noticed=noticed)
 
 
 def _quick_answers(
@@ -287,13 +309,14 @@ def _quick_answers(
     watch: Watch | None,
     progress: Callable[[str], None],
 ) -> list[GoalAnswer]:
+    """All targets by the quick search, at central values and then over draws, each of which tries the central plans too."""
     found = search_quickly(arena.unseen, targets, arena.parameters, chips_only=chips_only, progress=progress)
     best = replies(arena, targets, found, chips_only=chips_only)
     declared = declared_plans(site_of(arena), targets, chips_only)
     answers = [_goal_answer(arena, reply, plan) for reply, plan in zip(best, declared, strict=True)]
-    if which is None:
+    if which is None or not answers:
         return answers
-    known = [plan for plans in found for plan in plans]
+    known = best_known(found, settings()["quick"]["drawn"]["known"])
     in_draws = propagate_quickly(arena, targets, which, chips_only=chips_only, known=known, progress=progress)
     drawn_answers = []
     for answered, over_draws in zip(answers, in_draws, strict=True):

@@ -139,11 +139,9 @@ def propagate_quickly(
     calls, whatever the rule.
     """
     worlds, effort = worlds_of(which), settings()["quick"]["effort"] | settings()["quick"]["drawn"]
-    found = respond_to_all(
-        arena.unseen, targets, worlds, effort, chips_only=chips_only, known=known, progress=progress
-    )
+    found = respond_to_all(arena.unseen, targets, worlds, effort, chips_only=chips_only, known=known, progress=progress)
     progress("pricing open datacentres in every draw")
-    declared = _declared_costs(site_of(arena), tuple(targets), chips_only, which)
+    declared = declared_costs(site_of(arena), tuple(targets), chips_only, which)
     answers = []
     for copy, cost in enumerate(declared):
         progress(f"weighing the draws of {targets[copy]:.3g} quality-adjusted FLOP")
@@ -246,7 +244,7 @@ def _declared_cost(arena: Arena, goal: Goal, quality: np.ndarray, met: np.ndarra
 
 
 @lru_cache(maxsize=KEPT)
-def _declared_costs(
+def declared_costs(
     site: OpenSite, targets: tuple[float, ...], chips_only: bool, which: Drawn
 ) -> tuple[np.ndarray, ...]:
     """What each target costs openly in one datacentre in every draw; the last few are kept."""

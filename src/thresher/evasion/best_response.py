@@ -138,15 +138,14 @@ def prepare(
     candidates = known_chips(chips)
     unseen = []
     for setting in unseen_settings(
-        regime, candidates, network, longest_days=longest_days, node_limit=limit, precisions=precisions, modes=modes, parameters=p
+        regime, candidates, network, longest_days=longest_days, node_limit=limit, precisions=precisions, modes=modes, parameters=p,
+        changes=changes,
     ):  # fmt: skip
         progress(f"searching {setting.mode} plans on {len(setting.hardware)} kinds of node")
         unseen.append(evaluate_grid(setting, p, changes))
     if declared is None:
         progress("pricing one open datacentre")
-        site = open_site(
-            network, candidates, precisions, longest_days=longest_days, node_limit=limit, parameters=p
-        )
+        site = open_site(network, candidates, precisions, longest_days=longest_days, node_limit=limit, parameters=p)
         declared = evaluate_grid(site, p, changes)
     return Arena(regime, network, longest_days, limit, tuple(precisions), tuple(candidates), p, tuple(unseen), declared)
 
@@ -202,11 +201,12 @@ def unseen_settings(
     precisions: Sequence[str],
     modes: Sequence[str],
     parameters: Mapping[str, Any],
+    changes: Mapping[str, Any] | None = None,
 ) -> Iterator[Setting]:
     """The settings of an unseen adversary, mode by mode; one unseen site among them where a clause leaves room for it."""
     bounds = [regime.largest_uncovered_count(chip) for chip in candidates]
     for mode in (*modes, "datacenter"):
-        hardware = unseen_hardware(regime, candidates, precisions, mode, bounds)
+        hardware = unseen_hardware(regime, candidates, precisions, mode, bounds, changes)
         if hardware:
             yield make_setting(
                 regime, mode, hardware, network, longest_days=longest_days, node_limit=node_limit, parameters=parameters

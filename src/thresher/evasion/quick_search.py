@@ -57,6 +57,17 @@ def search_quickly(
     return [sorted(plans, key=lambda plan: plan.score) for plans in found]
 
 
+def best_known(found: Sequence[Sequence[Best]], keep: int) -> list[Best]:
+    """Of the plans found for every target the few best of each mode."""
+    known = []
+    for plans in found:
+        count: Counter[str] = Counter()
+        for plan in plans:
+            count[plan.setting.mode] += 1
+            known += [plan] if count[plan.setting.mode] <= keep else []
+    return known
+
+
 def _starts(pool: Sequence[Evaluated], targets: Sequence[float], chips_only: bool) -> list[Plans]:
     """Where each mode's pattern search starts: for every goal the most promising plans of the grids, judged in two ways."""
     found: dict[int, list[tuple[int, Best]]] = {}
@@ -69,9 +80,7 @@ def _starts(pool: Sequence[Evaluated], targets: Sequence[float], chips_only: boo
     return [_side_by_side(found[place]) for place in sorted(found)]
 
 
-def _near_modes(
-    pool: Sequence[Evaluated], goal: Goal, ranking: Ranking, s: Mapping[str, Any]
-) -> dict[int, list[Best]]:
+def _near_modes(pool: Sequence[Evaluated], goal: Goal, ranking: Ranking, s: Mapping[str, Any]) -> dict[int, list[Best]]:
     """The best plan of each of so many kinds of hardware, in the modes whose best is within a ratio of the best of all."""
     best = {place: best_by(ranking(grid, goal), grid, s["starts"]) for place, grid in enumerate(pool)}
     ranked = sorted((place for place in best if best[place]), key=lambda place: best[place][0].score)
@@ -188,6 +197,4 @@ def _one_by_one(plans: Plans, achieved: Evaluator) -> list[tuple[int, Best]]:
     choices = plans.choices | {name: values[name] for name in AUTOMATIC}
     goals = choices.pop("draw")
     rows = [{name: column[row].item() for name, column in choices.items()} for row in range(len(plans))]
-    return [
-        (int(goals[row]), Best(plans.setting, one, float(plans.score[row]))) for row, one in enumerate(rows)
-    ]
+    return [(int(goals[row]), Best(plans.setting, one, float(plans.score[row]))) for row, one in enumerate(rows)]

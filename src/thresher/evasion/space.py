@@ -64,19 +64,20 @@ def unseen_hardware(
     precisions: Sequence[str],
     mode: str,
     bounds: Sequence[int | None] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> list[Hardware]:
     """Nodes of each chip and format that stand just under every cluster clause, and smaller ones.
 
     A swarm may also use single cards. In mode ``datacenter`` the servers of one site together stay under every clause, which is
     of interest only where a clause leaves room for a large site. ``bounds`` are the most chips of each candidate that stand
-    under every clause, where they are known already.
+    under every clause, where they are known already; ``changes`` replace settings of ``data/search.yaml``.
     """
-    found = []
+    s, found = {**settings(), **(changes or {})}, []
     most = map(regime.largest_uncovered_count, candidates) if bounds is None else bounds
     for chip, bound in zip(candidates, most, strict=True):
-        if bound == 0 or (mode == "datacenter" and bound is not None and bound < settings()["large_from"]):
+        if bound == 0 or (mode == "datacenter" and bound is not None and bound < s["large_from"]):
             continue
-        counts = _node_sizes(bound, mode)
+        counts = _node_sizes(bound, mode, s)
         found += [Hardware(chip, precision, count, bound) for precision, count in product(precisions, counts)]
     return _of_known_rate(found)
 
@@ -91,9 +92,8 @@ def _of_known_rate(hardware: Iterable[Hardware]) -> list[Hardware]:
     return [item for item in hardware if item.chip.rate_tflops(item.precision) is not None]
 
 
-def _node_sizes(bound: int | None, mode: str) -> list[int]:
+def _node_sizes(bound: int | None, mode: str, s: Mapping[str, Any]) -> list[int]:
     """Chips per node to try: the most that is unseen, some shares of it, and a ladder of fixed sizes where it is large."""
-    s = settings()
     if mode == "datacenter":
         return [s["datacenter_chips_per_node"]]
     most = s["datacenter_chips_per_node"] if bound is None else bound

@@ -241,9 +241,7 @@ def respond_to_all(
 def of_copy(found: Sequence[Plans], copy: int, draws: int) -> list[Plans]:
     """The plans for one of the targets of ``respond_to_all``, their draws counted from zero again."""
     mine = [plans.take(np.flatnonzero(plans.choices["draw"] // draws == copy)) for plans in found]
-    return [
-        replace(plans, choices={**plans.choices, "draw": plans.choices["draw"] - copy * draws}) for plans in mine
-    ]
+    return [replace(plans, choices={**plans.choices, "draw": plans.choices["draw"] - copy * draws}) for plans in mine]
 
 
 def best_of_each_world(found: Sequence[Plans], draws: int) -> tuple[np.ndarray, np.ndarray]:

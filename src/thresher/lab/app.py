@@ -67,7 +67,7 @@ def create_app(settings: LabSettings | None = None) -> Starlette:
             *_routes(),
             Mount("/static", KeptFiles(directory=str(files("thresher.lab").joinpath("static")))),
         ],
-        middleware=[Middleware(Guard, settings=chosen), Middleware(GZipMiddleware, minimum_size=2048)],
+        middleware=[Middleware(Guard, settings=chosen), Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4)],
         exception_handlers={ThresherError: _refused, Cancelled: _gone, 404: _missing},
         lifespan=lifespan,
     )

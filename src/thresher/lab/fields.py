@@ -13,6 +13,8 @@ from thresher.errors import InputError
 
 NO_LINE = "none"
 LONGEST_TEXT = 400
+MANY = 1e7
+"""Numbers from here on may be written with a power of ten."""
 TRUE = ("1", "true", "on", "yes")
 FALSE = ("0", "false", "off", "no", "")
 
@@ -113,9 +115,16 @@ class Field:
         if isinstance(value, bool):
             return "1" if value else "0"
         if isinstance(value, float):
-            short = f"{value:.10g}"
-            return NO_LINE if math.isinf(value) else short if float(short) == value else repr(value)
+            return NO_LINE if math.isinf(value) else _written(value)
         return str(value)
+
+
+def _written(value: float) -> str:
+    """A number as it reads back, in the fewest characters: 2e9 rather than its zeros."""
+    figures, exponent = f"{value:.9e}".split("e")
+    brief = f"{figures.rstrip('0').rstrip('.')}e{int(exponent)}"
+    forms = [f"{value:.10g}", repr(value), *([brief] if abs(value) >= MANY else [])]
+    return min((form for form in forms if float(form) == value), key=len)
 
 
 @dataclass(frozen=True, slots=True)

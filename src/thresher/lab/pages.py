@@ -48,6 +48,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    # columns of a chart's table in the order that they were given
+    found.policies["json.dumps_kwargs"] = {"sort_keys": False}
     found.filters["cite"] = cite
     found.globals |= {"pages": PAGES, "formats": formats, "version": version("thresher"), "edition": _edition()}
     return found

@@ -161,7 +161,9 @@ def amended(regime: Regime, cell: Cell, option: str = "--vary") -> Regime:
     for name, line in cell.items():
         axis = axes([name])[0]
         clauses = (
-            _with_bandwidth(regime, clauses, line, option) if axis.metric == "bandwidth" else _with_line(clauses, axis, line)
+            _with_bandwidth(regime, clauses, line, option)
+            if axis.metric == "bandwidth"
+            else _with_line(clauses, axis, line)
         )
     definitions = regime.definitions or load_regime("miri-2025").definitions
     return replace(regime, name=f"{regime.name} [{label(cell)}]", clauses=tuple(clauses), definitions=definitions)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from thresher.assessment.formats import many, percent, significant
 from thresher.catalog import table_source
 from thresher.lab.charts import Chart, Row
+from thresher.lab.opening import Cited, Number
 from thresher.lab.pages import address
 from thresher.result import Explanation
 from thresher.validation import Comparison, ComparisonRow
@@ -34,16 +35,6 @@ MARGIN = 1.3
 
 _SIZED = re.compile(r"([\d.]+e\+\d+) (parameters|tokens)")
 _LETTERS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (0.0, ""))
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number that opens: an id of its own, the words shown, where it came from, and the sources."""
-
-    id: str
-    words: str
-    explanation: Explanation
-    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +163,9 @@ def _median(one: Comparison, by: str, prefix: str) -> Number:
     value = statistics.median(errors)
     explanation = Explanation(f"median error, {short_name(one)}", value, "share", how, parts)
     number_id = f"{prefix}-{key_of(one).replace('.', '-')}-{by.split(maxsplit=1)[0].lower()}"
-    return Number(number_id, percent(value), explanation, tuple(dict.fromkeys(row_sources(one)))[:MOST_SOURCES])
+    return Number(
+        number_id, percent(value), explanation, tuple(map(Cited, dict.fromkeys(row_sources(one))))[:MOST_SOURCES]
+    )
 
 
 def _is_of(row: Row, by: str) -> bool:

@@ -13,7 +13,7 @@ from starlette.datastructures import ImmutableMultiDict
 
 from thresher.errors import InputError
 from thresher.lab.fields import Field, Filled, fill
-from thresher.lab.policy.controls import regime_choices
+from thresher.lab.rules import regime_choices
 from thresher.lab.settings import LabSettings
 from thresher.sources import load_quantities
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from thresher.lab.charts import Chart, Row
@@ -12,8 +13,9 @@ from thresher.lab.leads.listed import href_of
 from thresher.screening.dossiers.text import percent, signed
 from thresher.screening.review import LeadForReview, ScreenedForReview
 
-LEAST_SPAN = 2.0
-"""Degrees of longitude that the map shows at least: a town's surroundings, not its streets."""
+EARLIER_DAYS = 365
+LEAST_SPAN = 24.0
+"""Degrees of longitude that the map shows at least: enough to see which country it is, as coarse as its borders are."""
 MARGIN = 1.35
 """How much more than the sites' own extent the map shows."""
 WIDEST_SPAN = 360.0
@@ -51,12 +53,15 @@ def _sum(one: LeadForReview, screened: ScreenedForReview, here: str) -> Chart:
             "href": f"{here}#{row['anchor']}",
         }
         for at, row in enumerate(one.reasons)
-    ]  # fmt: skip
+        if at == 0 or row["weight"]
+    ]
+    without = len(one.reasons) - len(rows)
+    more = f" {without} more were looked for, and add nothing." if without else ""
     return Chart(
         "leads-sum",
         "How the probability comes about",
-        f"Log10 odds from the prior of {percent(screened.prior_share)} down to {percent(one.lead.probability)}: each finding"
-        " multiplies the odds by ten to its weight. A click leads to the reason.",
+        f"Log10 odds from the prior of {percent(screened.prior_share)} to {percent(one.lead.probability)}: each finding"
+        f" multiplies the odds by ten to its weight. A click leads to the reason.{more}",
         rows,
         id=f"lead-{one.lead.rank}-sum",
     )
@@ -66,15 +71,18 @@ def _moves(at: int, weight: float) -> str:
     """What a row of the sum does, as the chart's colours name it."""
     if at == 0:
         return "the prior"
-    return "raises" if weight > 0 else "lowers" if weight < 0 else "nothing found"
+    return "raises" if weight > 0 else "lowers"
 
 
 def _timeline(one: LeadForReview, here: str) -> Chart | None:
     if not one.events:
         return None
+    edge = _edge([event["date"] for event in one.events if event["chips"]])
     rows: list[Row] = [
         {
             "date": event["date"],
+            "at": max(event["date"], edge),
+            "earlier": event["date"] < edge,
             "kind": event["kind"],
             "chips": event["chips"],
             "text": event["text"],
@@ -85,6 +93,7 @@ def _timeline(one: LeadForReview, here: str) -> Chart | None:
     ]
     left_out = {event["kind"]: event["left_out_of_kind"] for event in one.events if event["left_out_of_kind"]}
     more = "".join(f" {count:,} more of kind {kind} are left out." for kind, count in left_out.items())
+    more += f" Triangles stand for what was before {edge}." if any(row["earlier"] for row in rows) else ""
     return Chart(
         "leads-timeline",
         "What happened when",
@@ -92,6 +101,14 @@ def _timeline(one: LeadForReview, here: str) -> Chart | None:
         rows,
         id=f"lead-{one.lead.rank}-timeline",
     )
+
+
+def _edge(days: Sequence[str]) -> str:
+    """The day at which the drawing starts, as ISO 8601 has it: a year before the first chips; blank where there are none."""
+    if not days:
+        return ""
+    first = date.fromisoformat(min(days))
+    return max(first - timedelta(days=EARLIER_DAYS), date.min.replace(year=1000)).isoformat()
 
 
 def _map(one: LeadForReview, here: str) -> Chart | None:

@@ -176,6 +176,7 @@ def odds_chart(leads: Sequence[LeadForReview], question: Question) -> Chart | No
             "owner": said(one.lead.owner),
             "probability": one.lead.probability,
             "words": percent(one.lead.probability),
+            "brief": percent(one.lead.probability).replace("over ", "> ").replace("under ", "< "),
             "prior_log10_odds": one.lead.prior_log10_odds,
             "log10_odds": one.lead.log10_odds,
             "findings": "raise it" if one.lead.log10_odds >= one.lead.prior_log10_odds else "lower it",

@@ -13,7 +13,7 @@ from thresher.errors import InputError
 from thresher.evasion.space import settings as search_settings
 from thresher.lab.fields import NO_LINE, Field, Filled, fill
 from thresher.lab.pages import address
-from thresher.lab.policy.controls import FIRST_REGIME, regime_choices
+from thresher.lab.rules import FIRST_REGIME, regime_choices
 from thresher.lab.settings import LabSettings
 from thresher.thresholds.lines import Cell, Line, axes, parse_values
 from thresher.thresholds.sweep import Sweep, prepare_sweep

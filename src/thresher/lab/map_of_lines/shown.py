@@ -133,13 +133,16 @@ def _drawn(picture: Picture, cell: Cell, shade: Callable[[float], float | None])
     found, marks = picture.done.get(label(cell)), picture.marks(cell)
     depth = None if found is None else shade(found.value(picture.question.colour))
     cost = None if found is None else found.cost
+    lines = " and ".join(say.line_with_unit(axis, cell[axis.name]) for axis in picture.drawing.sweep.axes)
+    median = "not worked out yet" if cost is None else say.cost(cost.q50)
     return {
         "shade": depth,
         "dark": depth is not None and depth > DARK,
         "words": "…" if found is None else picture.words(cell),
         **{key: name if name in marks else None for key, name in {**NAMES, "frontier": FRONTIER}.items()},
-        "lines": " and ".join(say.line_with_unit(axis, cell[axis.name]) for axis in picture.drawing.sweep.axes),
-        "cost": "not worked out yet" if cost is None else say.cost(cost.q50),
+        "lines": lines,
+        "says": "; ".join([f"{lines}: {median}", *marks]),
+        "cost": median,
         "span": "" if cost is None else formats.span(cost.q05, cost.q95, formats.dollars),
         "chance": "" if found is None else f"{formats.percent(found.chance)} within {_budget(picture.question)}",
         "href": picture.href(cell),

@@ -10,9 +10,9 @@ from typing import Any
 
 from thresher.assessment import formats
 from thresher.assessment.explain import capability_of
-from thresher.catalog.chips import Chip, chip
+from thresher.catalog.chips import chip
+from thresher.lab.opening import Cited, Number, cited, cited_chip
 from thresher.lab.plan.form import label
-from thresher.lab.policy.explained import Number, source_line
 from thresher.learning.loss_laws import LossLaw
 from thresher.result import Explanation
 from thresher.simulation import default
@@ -122,14 +122,14 @@ class Explained:
         """Whether there is such a number for this plan: not all modes have all outcomes."""
         return name in self._outcome or name in plan_fields() or name in CHIP_FIGURES
 
-    def _sources(self, row: OutcomeField) -> tuple[str, ...]:
+    def _sources(self, row: OutcomeField) -> tuple[Cited, ...]:
         """The sources of the parameters that an outcome and what it follows from at once rest on, and of its chip."""
         rows = [row, *(known for name in row.follows_from if (known := outcome_fields().get(name)))]
         names = dict.fromkeys(self._parameter(name) for one in rows for name in one.parameters)
         figures = {name for one in rows for name in one.follows_from} & {*CHIP_FIGURES, "chip_price_usd"}
         law = _law_lines() if "loss" in {one.name for one in rows} else ()
-        of_chip = [chip_line(self._chip)] if figures else []
-        return (*law, *of_chip, *(source_line(default.quantities()[name]) for name in names))
+        of_chip = [cited_chip(self._chip)] if figures else []
+        return (*law, *of_chip, *(cited(default.quantities()[name]) for name in names))
 
     def _parameter(self, name: str) -> str:
         """A parameter's name, with what this plan uses in place of what the table leaves open."""
@@ -143,16 +143,7 @@ class Explained:
 
 
 @cache
-def _law_lines() -> tuple[str, ...]:
+def _law_lines() -> tuple[Cited, ...]:
     known = load_quantities("thresher.learning", "loss_laws.yaml")
-    return tuple(source_line(known[f"{LAW}_{name}"]) for name in LossLaw._fields)
-
-
-def chip_line(one: Chip) -> str:
-    """A chip's figures and where they are from."""
-    price = (
-        "no price known" if one.price_usd is None else f"{one.price_usd:,.0f} USD ({one.price_kind}, {one.price_date})"
-    )
-    known = [(one.fp16_tflops, "TFLOP/s FP16"), (one.memory_gb, "GB"), (one.tdp_w, "W")]
-    figures = ", ".join(f"{value:,.6g} {unit}" for value, unit in known if value is not None)
-    return f"{one.chip}: {figures}, {price}: {'; '.join(filter(None, (one.spec_source, one.price_source)))}"
+    file = "learning/data/loss_laws.yaml"
+    return tuple(cited(known[f"{LAW}_{name}"], file) for name in LossLaw._fields)

@@ -11,10 +11,10 @@ from thresher.assessment.formats import dollars, flop, many, number, percent, po
 from thresher.errors import InfeasiblePlanError
 from thresher.lab.charts import Chart
 from thresher.lab.fields import Filled
+from thresher.lab.opening import Number
 from thresher.lab.plan import drawn
 from thresher.lab.plan.explained import Explained, Group
 from thresher.lab.plan.form import Question, usual, with_automatic
-from thresher.lab.policy.explained import Number
 from thresher.simulation.anatomy import anatomy, automatic, memory, physics_of
 from thresher.simulation.plans import Value, check_plan, plan_document, plan_text, simulate_plan
 

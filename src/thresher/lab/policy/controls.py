@@ -21,8 +21,9 @@ from thresher.countermeasures.programmes import settings as levers
 from thresher.countermeasures.texts import title
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings, usable_chips
 from thresher.lab.fields import Field
+from thresher.lab.rules import FIRST_REGIME, regime_choices
 from thresher.lab.settings import LabSettings
-from thresher.regime import Regime, load_regime, regimes
+from thresher.regime import Regime
 from thresher.thresholds.lines import axes
 from thresher.thresholds.lines import settings as of_lines
 from thresher.thresholds.sweep import line_as_written
@@ -36,7 +37,6 @@ SLIDERS: Mapping[str, tuple[float, float]] = {
 """The ends of the sliders, wide enough for every line anyone has proposed; boxes take all that the rule's own bounds allow."""
 OTHER = "_2"
 """What the names of the second rule's fields end in."""
-FIRST_REGIME = "miri-2025"
 MOST_TARGETS = 4
 RULE, BESIDE, ADVERSARY, MEANS, PROGRAMME = (
     "The rule",
@@ -45,13 +45,6 @@ RULE, BESIDE, ADVERSARY, MEANS, PROGRAMME = (
     "What it may use",
     "Countermeasures",
 )
-
-
-@cache
-def regime_choices(lab: LabSettings) -> tuple[tuple[str, str], ...]:
-    """The regimes on offer: those that ship, and a person's own files, as they were when the lab began."""
-    shipped = [(name, load_regime(name).title) for name in regimes()]
-    return (*shipped, *((str(path), f"{load_regime(path).title} ({path.name})") for path in lab.regimes))
 
 
 @cache
@@ -99,7 +92,7 @@ def _lines(regime: Regime) -> list[Field]:
             Field(
                 name, axis.title.capitalize(), "number", None, axis.unit, low, high, slider=SLIDERS[name], log=True, heading=RULE,
                 shown=math.inf if written is None else written, unbounded=not linked,
-                help="as the rule is written" if written is not None else "the rule has no such line",
+                help="the rule has no such line" if written is None else f"the rule as written: {written:,.10g}",
                 disabled="This rule does not count sites together by their links." if linked and written is None else "",
             )
         )  # fmt: skip

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from thresher.assessment import wording as say
 from thresher.assessment.assess import ClauseMargin, GoalAnswer
 from thresher.assessment.explain import explain_capability, explain_cost
 from thresher.catalog import chip
 from thresher.evasion.best_response import AdversaryPlan
+from thresher.lab.opening import Cited, Number, cited, cited_chip
 from thresher.result import Explanation
 from thresher.simulation import default
-from thresher.sources import Quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number on the page: an id of its own, the words shown, where it came from, the sources, and what the draws say of it."""
-
-    id: str
-    words: str
-    explanation: Explanation
-    sources: tuple[str, ...]
-    below: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +63,8 @@ ABOUT = {
     "People": _About("people", "people", "engineers by chips and sites, and those who house and buy", PEOPLE),
     "Operations performed": _About("flop", "FLOP", "6 x parameters x tokens"),
 }  # fmt: skip
+OF_THE_CHIP = ("Cost", "of which chips (study's count)", "Power", "Operations performed")
+"""The lines that follow from the figures of the chip itself."""
 
 
 def numbers(answer: GoalAnswer, prefix: str) -> list[tuple[str, Number | str, str]]:
@@ -127,23 +116,8 @@ def _value(plan: AdversaryPlan, name: str) -> float | None:
     return own.get(name, plan.outcome.get(name, plan.choices.get(name)))
 
 
-def _sources(answer: GoalAnswer, label: str) -> tuple[str, ...]:
+def _sources(answer: GoalAnswer, label: str) -> tuple[Cited, ...]:
     """The sources of the parameters a line rests on, and of its chip."""
     about, plan = ABOUT.get(label), answer.plan
-    found = [] if about is None else [*_sources_of(about.rests_on)]
-    if plan is not None and label in ("Cost", "of which chips (study's count)", "Power", "Operations performed"):
-        one = chip(plan.chip)
-        price = f"{one.price_usd:,.0f} USD ({one.price_kind}, {one.price_date})"
-        figures = f"{price}, {one.tdp_w:,.0f} W, {one.fp16_tflops:,.0f} TFLOP/s FP16"
-        found.insert(0, f"{plan.chip}: {figures}: {one.price_source}; {one.spec_source}")
-    return tuple(found)
-
-
-@cache
-def _sources_of(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(source_line(default.quantities()[name]) for name in names)
-
-
-def source_line(row: Quantity) -> str:
-    """A parameter with its value, unit and source."""
-    return f"{row.name}: {row.value:,.6g} {row.unit} ({row.source.how}: {row.source.title}, {row.source.address})"
+    found = () if about is None else tuple(cited(default.quantities()[name]) for name in about.rests_on)
+    return found if plan is None or label not in OF_THE_CHIP else (cited_chip(chip(plan.chip)), *found)

@@ -16,8 +16,9 @@ from thresher.countermeasures.channels import PHASES
 from thresher.countermeasures.texts import title
 from thresher.countermeasures.timeline import Timeline
 from thresher.lab.charts import Chart, Row
+from thresher.lab.opening import Number
 from thresher.lab.policy.asked import Asked
-from thresher.lab.policy.explained import Number, numbers
+from thresher.lab.policy.explained import numbers
 from thresher.simulation.cost import MONTHS_PER_YEAR
 
 LEAST_SHOWN = 0.003

@@ -14,7 +14,8 @@ function valueAt(slider) {
   const value = log === "1" ? a * (b / a) ** share : a + (b - a) * share;
   const box = document.getElementById(slider.dataset.for);
   const digits = Number(value.toPrecision(3));
-  return String(box.dataset.kind === "integer" ? Math.round(digits) : digits);
+  if (box.dataset.kind === "integer") return String(Math.round(digits));
+  return digits >= 1e10 ? digits.toExponential() : String(digits);  // as the server writes it
 }
 function placeOf(slider, text) {
   const { low, high, log, none } = slider.dataset, [a, b] = [Number(low), Number(high)];
@@ -222,11 +223,19 @@ function ready(root) {
   $$("input[type=range][data-for]", root).forEach(setSlider);
   drawAll(root);
 }
+// letting go of what was moved asks once more, for a step in history: an answer that stands already is left as it is
+const standing = new WeakMap();
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { requestConfig, serverResponse, xhr } = event.detail, from = requestConfig.elt;
+  if (xhr.status !== 200 || !from.matches("form")) return;
+  if (standing.get(from) === serverResponse) event.detail.swapOverride = "none";
+  standing.set(from, serverResponse);
+});
 // what stood open in an answer, a part or where a number comes from, stands open in the next
 let open = [];
 document.addEventListener("htmx:beforeSwap", (event) => { open = $$("details[id][open], [popover]:popover-open", event.detail.target).map((one) => one.id); });
 document.addEventListener("htmx:afterSettle", () => {
-  for (const one of open.map((id) => document.getElementById(id))) if (one?.popover) one.showPopover(); else one?.setAttribute("open", "");
+  for (const one of open.map((id) => document.getElementById(id))) if (one?.popover) one.matches(":popover-open") || one.showPopover(); else one?.setAttribute("open", "");
   open = [];
 });
 document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
