@@ -137,7 +137,7 @@ def test_colour_and_budget_move_no_number_and_need_no_new_work(client, whole, mo
     client.get(f"/map.json?{SMALL}")
     monkeypatch.setattr(drawings, "work_out", lambda *_: pytest.fail("worked out anew"))
     answer = client.get(f"/map?{SMALL}&colour=chance&budget=3e8", headers={**PART, "Lab-Event": "input"})
-    assert answer.headers["hx-replace-url"].startswith("/map?colour=chance&budget=300000000&")
+    assert answer.headers["hx-replace-url"].startswith("/map?colour=chance&budget=3e8&")
     assert "undetected or not" in answer.text
     assert rows_of(answer.text)["rows"][0]["share_within_300000000_usd"] <= 1.0
 

@@ -78,9 +78,9 @@ def test_a_plan_s_place_is_marked_told_and_kept_when_the_comparison_changes(page
     place_shown(page, "15 times beyond the evidence")
     settle(page)
     assert page.locator("#chart-model-evidence svg text", has_text="the plan").count() == 1
-    assert "params=7e%2B11&replicas=300" in page.url
+    assert "params=7e11&replicas=300" in page.url
     answered(page, lambda: page.select_option("#f-table", "published_mfu.mfu"))
-    assert page.url.endswith("/model?table=published_mfu.mfu&params=7e%2B11&replicas=300")
+    assert page.url.endswith("/model?table=published_mfu.mfu&params=7e11&replicas=300")
     page.reload()
     settle(page)
     assert page.locator("#f-params").input_value() == "7e+11"
@@ -160,6 +160,6 @@ def test_the_page_is_there_without_script(browser, lab):
     page.goto(PLACED)
     page.select_option("#f-table", "real_runs.mfu")
     page.locator("#controls button.main").click()
-    assert "table=real_runs.mfu" in page.url and "params=7e%2B11" in page.url
+    assert "table=real_runs.mfu" in page.url and "params=7e11" in page.url
     assert "15 times beyond" in page.locator("#evidence").inner_text()
     context.close()

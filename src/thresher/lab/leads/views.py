@@ -131,7 +131,7 @@ async def decide(request: Request, question: Question) -> Response:
         held = await _screened(request, question)
     here = address(f"{PATH}/{rank}", question.form.query)
     if is_part(request):
-        context = _decision(question, held, rank, words)
+        context = {**_around(question, held, rank), **_decision(question, held, rank, words)}
         return page(
             request, "lead_decision.html.j2", headers={"HX-Replace-Url": here} if words.saved else None, **context
         )
