@@ -1,4 +1,4 @@
-"""The quick answer: near the whole search's, consistent, the same each time, to be cancelled; and what is moved on the command line."""
+"""The quick answer: near the whole search's, the same each time, to be cancelled; and what is moved on the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from thresher.thresholds.lines import amended
 FEW = ["A100-SXM-80GB", "MI355X", "RTX-5090"]
 DRAWS = 32
 NEAR = 1.1
-"""How much dearer than the whole search's a quick plan may be here (19 of 20 are within 1.08, docs/performance.md)."""
+"""How much dearer than the whole search's a quick plan may be here (19 of 20 are within 1.05, docs/uncertainty.md)."""
 CHEAPER = 0.7
 """The whole search is not the best there is either; a quick plan may be cheaper."""
 LOOSER = 1.05
@@ -65,7 +65,7 @@ clauses:
 """
 
 
-class Cancelled(Exception):  # noqa: N818 - no error
+class Cancelled(Exception):
     """What a caller raises to end a computation."""
 
 
@@ -130,8 +130,9 @@ def test_a_quick_plan_does_what_it_says_and_no_clause_sees_it():
 
 
 def test_a_looser_line_is_not_dearer():
+    """Where the target is well within reach; where it is only just, both searches may miss it (docs/uncertainty.md)."""
     for name, ladder in (("compute", (1.0, 4.0, 16.0, 64.0, 256.0)), ("memory", (80.0, 320.0, 1280.0, 5120.0, None))):
-        found = np.asarray([costs(quick(rule_of(**{name: line}))) for line in ladder])
+        found = np.asarray([costs(quick(rule_of(**{name: line}), targets=[1e24, 1e25])) for line in ladder])
         assert np.all(found[1:] <= LOOSER * found[:-1])
         assert np.all(found[-1] < found[0])
 
@@ -155,7 +156,9 @@ def test_draws_answer_as_the_whole_search_does(rule, drawn):
     for item, best in zip(drawn.answers, whole.answers, strict=True):
         found, full = item.uncertainty, best.uncertainty
         assert found.reached == pytest.approx(full.reached, abs=0.1)
-        assert found.outcomes["declared_cost_usd"].q50 == pytest.approx(full.outcomes["declared_cost_usd"].q50, rel=0.05)
+        assert found.outcomes["declared_cost_usd"].q50 == pytest.approx(
+            full.outcomes["declared_cost_usd"].q50, rel=0.05
+        )
         both = np.isfinite(found.by_draw["cost_usd"]) & np.isfinite(full.by_draw["cost_usd"])
         ratio = found.by_draw["cost_usd"][both] / full.by_draw["cost_usd"][both]
         assert CHEAPER < np.median(ratio) < NEAR
@@ -203,7 +206,7 @@ def test_what_progress_raises_ends_the_work(rule, draws):
 
 
 def test_budgets_are_for_the_whole_search(rule):
-    with pytest.raises(InputError, match="budgets: expected none with a quick answer, .* leave quick out"):
+    with pytest.raises(InputError, match=r"budgets: expected none with a quick answer, .* leave quick out"):
         assess(rule, budgets=[1e8], quick=True, draws=None)
 
 
@@ -282,7 +285,9 @@ def test_a_line_may_be_taken_away_and_works_without_quick_too(thresher):
 def test_settings_and_a_budget_moved_change_what_is_noticed(thresher):
     small = ("miri-2025", "--quick", "--draws", "24", "--mode", "flat", *ONE)
     plain = json.loads(thresher(*small, "--programme", "study").stdout)
-    moved = json.loads(thresher(*small, "--programme", "study", "--set", "financial_audits=0.9", "--actor-budget", "3e8").stdout)
+    moved = json.loads(
+        thresher(*small, "--programme", "study", "--set", "financial_audits=0.9", "--actor-budget", "3e8").stdout
+    )
     assert moved["inputs"]["programme"]["settings"]["financial_audits"] == 0.9
     assert moved["inputs"]["actor"]["budget_usd"] == 3e8
     assert moved["inputs"]["actor"]["routes"] == plain["inputs"]["actor"]["routes"]

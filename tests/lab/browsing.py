@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SERIOUS = ("serious", "critical")
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 """How long a page may take here: machines that run tests are slow, and time is measured elsewhere (benchmarks/lab_latency.py)."""
 OWN_SCHEMES = ("data", "blob", "about")
+TOLD_OTHERWISE = ("Failed to load resource", "Response Status Error Code")
+"""How Chromium and htmx begin to say that an answer's status is an error."""
 CANCELLED = "net::ERR_ABORTED"
 """How a request ends that a newer one replaced, or that became a download."""
 
@@ -38,7 +40,7 @@ class Watch:
 
     def _console(self, message) -> None:
         # that a status is an error is told by _response, which knows what is expected
-        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+        if message.type == "error" and not message.text.startswith(TOLD_OTHERWISE):
             self.problems.append(f"console: {message.text}")
         elif message.type == "warning":
             self.warnings.append(message.text)

@@ -166,7 +166,7 @@ def test_stores_are_chosen_by_name(tmp_path):
     assert read(QueryParams({"store": str(same)}), LabSettings(stores=(one, same))).asked.store == same
 
 
-@pytest.mark.parametrize("query", ["", "prior=0.2&look_back=90&as_of=2026-02-01", "regime=miri-2025&text=zzz"])
+@pytest.mark.parametrize("query", ["", "prior=0.2&look_back=90&as_of=2026-02-01&top=20", "regime=miri-2025&text=zzz"])
 def test_the_twin_is_what_the_shown_command_writes(client, query):
     answer = client.get(f"{PATH}.json?{query}")
     question = read(QueryParams(query), client.app.state.settings)

@@ -135,6 +135,7 @@ def test_a_decision_is_made_refused_saved_and_withdrawn_by_keyboard(opened, stor
     page.locator(".saved", has_text="Saved: dismiss.").wait_for(timeout=WAIT_MS)
     assert [(one.decision, one.note) for one in decisions_of(store)] == [("dismiss", "two halls")]
     assert page.url.endswith("/2?reviewer=Ada")
+    assert page.get_by_role("link", name="All leads").first.get_attribute("href") == f"{PATH}?reviewer=Ada"
     page.reload()
     settle(page)
     assert page.locator(".history li").first.inner_text().startswith("dismiss")

@@ -7,14 +7,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.lab.browsing import audit, form_state, open_all, overflow, settle
+from tests.lab.browsing import audit, form_state, open_all, overflow, settle, slide
 from thresher.lab.pages import PAGES
 
 PATHS = [one.path for one in PAGES]
 PNG = b"\x89PNG\r\n\x1a\n"
 NARROW, WIDE = 400, 1600
 LEAST_PIXELS = 100
+PACE_MS = 120
+"""Between downloads: Chromium drops the eleventh within a second."""
 
 every_page = pytest.mark.parametrize("path", PATHS)
 
@@ -204,6 +207,7 @@ def test_every_chart_is_had_as_svg_png_and_csv(opened, page, path):
     open_all(page)
     for figure in page.locator("figure.chart").all():
         for form, check in (("svg", _is_svg), ("png", _is_png), ("csv", _is_csv)):
+            page.wait_for_timeout(PACE_MS)
             with page.expect_download() as begun:
                 figure.locator(f'[data-take="{form}"]').click()
             assert begun.value.suggested_filename == f"{figure.get_attribute('data-name')}.{form}"
@@ -244,3 +248,36 @@ def test_every_result_is_had_as_json_and_as_a_command(opened, page, path):
         assert command.get_attribute("data-copy").startswith("thresher ")
     if page.locator("#controls").count():
         assert links
+
+
+# ---- when something is wrong ----
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind", "said"),
+    [
+        (422, "miri-2025: expected a <b>line</b>", "text/plain", "miri-2025: expected a <b>line</b>"),
+        (500, "The lab failed at this.", "text/plain", "The lab failed at this."),
+        (404, "<h1>No such page</h1>", "text/html", "The lab answered 404."),
+    ],
+)
+def test_a_refusal_is_said_and_leaves_the_answer_as_it_is(opened, page, watch, status, text, kind, said):
+    watch.allow(status)
+    opened("/policy")
+    before = page.locator("#answer").inner_text()
+    page.route(
+        "**/policy?*",
+        lambda route: route.fulfill(status=status, content_type=kind, body=text, headers={"HX-Reswap": "none"}),
+    )
+    slide(page, "compute", 0.31, "input")
+    expect(page.locator("#said")).to_have_text(said)
+    assert page.locator("#answer").inner_text() == before
+
+
+def test_a_lab_that_has_ended_is_said(opened, page, watch):
+    opened("/policy")
+    page.route("**/policy?*", lambda route: route.abort("connectionrefused"))
+    slide(page, "compute", 0.31, "input")
+    expect(page.locator("#said")).to_contain_text("does not answer")
+    assert watch.problems
+    watch.problems.clear()  # they are what was wanted

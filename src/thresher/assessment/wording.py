@@ -699,11 +699,11 @@ def basis(assessment: Assessment) -> str:
 
 def quick_words(assessment: Assessment) -> str:
     """That an answer is a quick one, and how far such answers were from the whole search's."""
-    measured = settings()["quick"]["measured"]
-    drawn = f"; medians over draws were within {percent(measured['draws'])}" if assessment.draws is not None else ""
+    share = {name: percent(value).replace(".0%", "%") for name, value in settings()["quick"]["measured"].items()}
+    drawn = f"; its medians over draws were within {share['draws']}" if assessment.draws is not None else ""
     return (
-        f"A quick answer, of a coarser search: its costs at central values were within {percent(measured['median'])} of the whole"
-        f" search's in half of the rules tried, and within {percent(measured['most'])} in 19 of 20{drawn}."
+        f"A quick answer, of a coarser search: at central values its plans were at most {share['half']} dearer than the whole"
+        f" search's in half of the cases tried, and at most {share['most']} in 19 of 20{drawn}."
     )
 
 

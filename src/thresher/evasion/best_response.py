@@ -24,12 +24,12 @@ from thresher.evasion.space import (
     unseen_hardware,
     usable_chips,
 )
+from thresher.evasion.worlds import Progress, silent
 from thresher.learning.horizon import Extrapolation
 from thresher.regime import Regime
 from thresher.simulation import default
 from thresher.simulation.plans import plan_horizon
 
-Progress = Callable[[str], None]
 FAR_FROM_LIMIT = 0.5
 """A plan with a smaller share of the nodes allowed is not held back by their number."""
 
@@ -101,7 +101,7 @@ def prepare(
     parameters: Mapping[str, float] | None = None,
     changes: Mapping[str, Any] | None = None,
     declared: Evaluated | None = None,
-    progress: Progress = lambda _message: None,
+    progress: Progress = silent,
 ) -> Arena:
     """Evaluate the grids once; every goal is then answered from them.
 
@@ -138,8 +138,8 @@ def prepare(
     candidates = known_chips(chips)
     unseen = []
     for setting in unseen_settings(
-        regime, candidates, network, longest_days=longest_days, node_limit=limit, precisions=precisions, modes=modes, parameters=p,
-        changes=changes,
+        regime, candidates, network, longest_days=longest_days, node_limit=limit, precisions=precisions, modes=modes,
+        parameters=p, changes=changes,
     ):  # fmt: skip
         progress(f"searching {setting.mode} plans on {len(setting.hardware)} kinds of node")
         unseen.append(evaluate_grid(setting, p, changes))

@@ -12,7 +12,7 @@ import numpy as np
 from thresher.evasion.evaluation import AUTOMATIC, CAPABILITY_PER_NODE, Evaluated, Goal, GoalByWorld, evaluate
 from thresher.evasion.pattern import Evaluator, Plans, better_of, improve
 from thresher.evasion.search import Best, best_by
-from thresher.evasion.space import settings
+from thresher.evasion.space import Setting, settings
 from thresher.evasion.worlds import Progress, silent
 
 Ranking = Callable[[Evaluated, Goal], np.ndarray]
@@ -114,7 +114,7 @@ def _side_by_side(starts: Sequence[tuple[int, Best]]) -> Plans:
     return _unscored(first.setting, choices)
 
 
-def _unscored(setting: Any, choices: dict[str, np.ndarray]) -> Plans:
+def _unscored(setting: Setting, choices: dict[str, np.ndarray]) -> Plans:
     """Plans that were not evaluated yet."""
     rows = len(choices["nodes"])
     return Plans(setting, choices, np.full(rows, np.inf), np.ones(rows))

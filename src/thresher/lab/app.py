@@ -116,7 +116,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if request.url.path.endswith(".json"):
         return as_json({"error": str(error)}, 422)
     if is_part(request):
-        return page(request, "refused_part.html.j2", status=422, headers={"HX-Reswap": "none"}, error=str(error))
+        return PlainTextResponse(str(error), 422, {"HX-Reswap": "none"})  # lab.js says it; the answer stays as it is
     return page(request, "refused.html.j2", status=422, error=str(error))
 
 

@@ -20,7 +20,7 @@ from thresher.sources import load_quantities
 PATH = "/leads"
 DEFAULT_REGIME, LOOK_BACK_DAYS = "miri-2026-memory", 365
 """Those of `thresher.screening.screen`, which takes seconds to load (a test holds them together)."""
-TOP = 50
+TOP, TOPS = 50, (20, 50, 100, 200)
 """Leads listed, each with its dossier; the command lists as many as it is told."""
 LEAST_PRIOR, MOST_PRIOR = 1e-6, 0.999999
 MOST_DAYS = 36525
@@ -40,11 +40,12 @@ class Asked:
     regime: str
     as_of: date | None
     look_back_days: int
+    top: int = TOP
 
     @property
     def choices(self) -> dict[str, Any]:
         """What `thresher.screening.review.screen_for_review` takes beside the store."""
-        return {"regime": self.regime, "as_of": self.as_of, "look_back_days": self.look_back_days, "top": TOP}
+        return {"regime": self.regime, "as_of": self.as_of, "look_back_days": self.look_back_days, "top": self.top}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Question:
     def command(self) -> list[str]:
         """The command that gives the same leads."""
         asked, defaults = self.asked, self.form.fields
-        words = ["thresher", "screen", str(asked.store), f"--top={TOP}"]
+        words = ["thresher", "screen", str(asked.store), f"--top={asked.top}"]
         words += [] if asked.regime == DEFAULT_REGIME else [f"--regime={asked.regime}"]
         words += [] if asked.as_of is None else [f"--as-of={asked.as_of}"]
         words += [] if asked.look_back_days == LOOK_BACK_DAYS else [f"--look-back={asked.look_back_days}"]
@@ -131,6 +132,10 @@ def controls(lab: LabSettings) -> list[Field]:
         ),
         Field("look_back", "Look back", "integer", LOOK_BACK_DAYS, "days", 1, MOST_DAYS, heading=SCREENING),
         Field(
+            "top", "Leads listed, the likeliest", "choice", str(TOP), heading=SCREENING,
+            choices=[(str(number), str(number)) for number in TOPS],
+        ),
+        Field(
             "reviewer", "Your name", "text", "", heading=REVIEWER,
             help="goes with what you decide; it is kept in this page's address, and in the store with each decision",
         ),
@@ -144,7 +149,7 @@ def read(query: ImmutableMultiDict[str, str], lab: LabSettings) -> Question:
     form = _country(form)
     stores = store_names(lab.stores)
     store = stores[form["store"]] if "store" in form.fields else next(iter(stores.values()))
-    asked = Asked(store, form["regime"], as_of, form["look_back"])
+    asked = Asked(store, form["regime"], as_of, form["look_back"], int(form["top"]))
     filters = Filters(
         form["text"], form["least"] / 100.0, form["together"], form["only"], form["country"].upper(), form["decision"]
     )

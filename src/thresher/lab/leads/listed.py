@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from thresher.assessment.formats import many
 from thresher.lab.charts import Chart, Row
 from thresher.lab.leads.asked import ANY, DECIDED, PATH, READINGS, UNDECIDED, Filters, Question
 from thresher.lab.pages import address
@@ -192,6 +193,15 @@ def odds_chart(leads: Sequence[LeadForReview], question: Question) -> Chart | No
         " odds: a step to the right is ten times the odds. A click leads to the dossier.",
         rows,
     )
+
+
+def count_words(shown_leads: Sequence[LeadForReview], screened: ScreenedForReview) -> str:
+    """How many of the leads are shown, of how many owners; filters look at the leads that are listed alone."""
+    owners, listed_leads = screened.result.outcomes["summary"]["owners_considered"], len(screened.leads)
+    most = "" if listed_leads == owners else f", the likeliest of {many(owners, 'owner')} considered"
+    if len(shown_leads) == listed_leads:
+        return f"{many(listed_leads, 'lead')}{most or ', the likeliest first'}."
+    return f"{len(shown_leads)} of {many(listed_leads, 'lead')}{most} are shown; ranks are those of the whole list."
 
 
 def figures(screened: ScreenedForReview) -> list[tuple[str, str, str]]:

@@ -132,9 +132,8 @@ async def decide(request: Request, question: Question) -> Response:
     here = address(f"{PATH}/{rank}", question.form.query)
     if is_part(request):
         context = {**_around(question, held, rank), **_decision(question, held, rank, words)}
-        return page(
-            request, "lead_decision.html.j2", headers={"HX-Replace-Url": here} if words.saved else None, **context
-        )
+        headers = {"HX-Replace-Url": here} if words.saved else None
+        return page(request, "lead_decided.html.j2", headers=headers, oob=True, **context)
     if words.saved:
         return RedirectResponse(f"{here}#decision", status_code=303)
     return page(request, "lead.html.j2", **_dossier(question, held, rank, words))
@@ -276,7 +275,7 @@ def _list(question: Question, held: Held | None) -> dict[str, Any]:
     query = question.form.query
     if held is None:
         return _pending(question, address(f"{PATH}/answer", query))
-    from thresher.lab.leads.listed import figures, listed, odds_chart, shown  # noqa: PLC0415
+    from thresher.lab.leads.listed import count_words, figures, listed, odds_chart, shown  # noqa: PLC0415
 
     screened = _at(held, question)
     found = shown(screened, question.filters)
@@ -286,6 +285,7 @@ def _list(question: Question, held: Held | None) -> dict[str, Any]:
         "form": question.form,
         "screened": screened,
         "figures": figures(screened),
+        "count": count_words(found, screened),
         "rows": listed(found, question),
         "chart": odds_chart(found, question),
         "pairs_href": address(f"{PATH}/pairs", query),
@@ -302,22 +302,34 @@ def _list(question: Question, held: Held | None) -> dict[str, Any]:
 
 
 def _dossier(question: Question, held: Held, rank: int, words: Words | None = None) -> dict[str, Any]:
-    from thresher.lab.leads.dossier import charts_of, neighbours, unplaced_sites  # noqa: PLC0415
-    from thresher.lab.leads.listed import said, shown  # noqa: PLC0415
+    from thresher.lab.leads.dossier import unplaced_sites  # noqa: PLC0415
+    from thresher.lab.leads.listed import said  # noqa: PLC0415
 
     query = question.form.query
-    screened, here = _at(held, question), address(f"{PATH}/{rank}", query)
+    screened = _at(held, question)
     one = screened.lead(rank)
     return {
+        **_around(question, held, rank),
         **_decision(question, held, rank, words),
-        "list_href": address(PATH, query),
+        "oob": False,
         "name": said(one.lead.name or one.lead.owner),
         "fragment": Markup(screened.fragment(rank, list_href=address(PATH, query))),
-        "charts": charts_of(one, screened, here),
         "unplaced": unplaced_sites(one),
-        "neighbours": neighbours(shown(screened, question.filters), rank, question),
         "twin": address(f"{PATH}.json", query),
         "command": command_line([*question.command, "--html", "dossiers"]),
+    }
+
+
+def _around(question: Question, held: Held, rank: int) -> dict[str, Any]:
+    """The way to the list, to the leads beside this one, and to its charts."""
+    from thresher.lab.leads.dossier import charts_of, neighbours  # noqa: PLC0415
+    from thresher.lab.leads.listed import shown  # noqa: PLC0415
+
+    query, screened = question.form.query, _at(held, question)
+    return {
+        "list_href": address(PATH, query),
+        "neighbours": neighbours(shown(screened, question.filters), rank, question),
+        "charts": charts_of(screened.lead(rank), screened, address(f"{PATH}/{rank}", query)),
     }
 
 

@@ -2,7 +2,14 @@
 "use strict";
 
 const $$ = (selector, root = document) => [...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector)];
-const say = (text) => { document.getElementById("said").textContent = text; };
+const SAID_MS = 10000;
+let silence;
+function say(text) {
+  const said = document.getElementById("said");
+  said.textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(() => { said.textContent = ""; }, SAID_MS);
+}
 
 // ---- sliders: a slider moves the box beside it, whose number is what the form sends ----
 
@@ -68,8 +75,10 @@ document.addEventListener("htmx:configRequest", (event) => {
 const report = console.error.bind(console);
 console.error = (...what) => { if (!/^htmx:(sendAbort|afterRequest)/.test(String(what[0]))) report(...what); };
 document.addEventListener("htmx:afterRequest", (event) => {
-  const { xhr, failed } = event.detail;
-  if (failed && xhr?.status && xhr.status !== 422) say(`The lab answered ${xhr.status}: ${xhr.responseText.slice(0, 200)}`);
+  const { xhr } = event.detail;
+  if (!(xhr?.status >= 400)) return;
+  if (xhr.getResponseHeader("Content-Type")?.startsWith("text/plain")) say(xhr.responseText.slice(0, 400));  // a sentence
+  else if (xhr.status !== 422) say(`The lab answered ${xhr.status}.`);
 });
 document.addEventListener("htmx:sendError", () => say("The lab does not answer: is it still running?"));
 
@@ -162,13 +171,15 @@ function csvOf(rows) {
   const columns = columnsOf(rows);
   return [columns, ...rows.map((row) => columns.map((name) => row[name]))].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
+// not canvas.toBlob: Chromium now and then never calls back
+const pictureOf = (address) => new Blob([Uint8Array.from(atob(address.split(",")[1]), (one) => one.charCodeAt(0))], { type: "image/png" });
 async function take(figure, form) {
   const name = figure.dataset.name, view = views.get(figure);
   if (form === "csv") return save(`${name}.csv`, new Blob([csvOf(dataOf(figure).rows)], { type: "text/csv" }));
   const paper = view.background();
   await view.background(colour("--paper")).runAsync();
   if (form === "svg") save(`${name}.svg`, new Blob([await view.toSVG()], { type: "image/svg+xml" }));
-  else (await view.toCanvas(2)).toBlob((blob) => save(`${name}.png`, blob), "image/png");
+  else save(`${name}.png`, pictureOf(await view.toImageURL("png", 2)));
   await view.background(paper).runAsync();
 }
 function table(figure) {
