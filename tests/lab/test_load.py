@@ -1,4 +1,4 @@
-"""A few people at one lab for a few seconds, as benchmarks/lab_load.py has many for a minute."""
+"""A few people at one lab for a few seconds, as benchmarks/lab_load.py has many for a minute; there memory is looked at too."""
 
 import json
 import subprocess
@@ -19,5 +19,4 @@ def test_people_who_drag_sliders_get_their_own_answers_and_leave_nothing_behind(
     assert found["errors"] == []
     assert found["answers"] > 0
     assert found["dropped"] > 0
-    assert found["growth_percent"] < 20, done.stdout
     assert "Traceback" not in done.stderr

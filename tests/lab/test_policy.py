@@ -11,10 +11,11 @@ from starlette.datastructures import QueryParams
 from starlette.testclient import TestClient
 
 from thresher.cli import main
+from thresher.errors import InputError
 from thresher.lab.app import create_app
 from thresher.lab.policy.asked import read
 from thresher.lab.settings import LabSettings
-from thresher.lab.work import Cancelled, Workshop
+from thresher.lab.work import MOST_KEPT, Cancelled, Workshop
 
 OWN_RULE = """\
 regime: own
@@ -103,6 +104,7 @@ def test_a_slider_on_its_way_leaves_no_trail_in_history(client):
         ("network=carrier-pigeon", "Links between sites: expected one of"),
         ("whistleblower_reward=2", "expected a number from 0 to 0.3"),
         ("compute=nan", "got &#39;nan&#39;"),
+        ("compute=0,5", "got &#39;0,5&#39;"),
         ("compute=%3Cscript%3Ealert(1)%3C/script%3E", "&lt;script&gt;alert(1)"),
     ],
 )
@@ -195,24 +197,64 @@ def test_what_nobody_waits_for_any_more_ends():
 
 
 def test_those_who_ask_the_same_share_one_computation_and_one_may_leave():
-    begun = []
+    begun, gone = [], threading.Event()
 
     def work(progress):
         begun.append(1)
-        for _ in range(40):
+        while not gone.wait(0.01):
             progress("at it")
-            time.sleep(0.01)
         return "done"
 
     async def ask():
         workshop = Workshop()
-        leaving, staying = await asyncio.gather(
-            workshop.run(Asker(0.05), "key", work), workshop.run(Asker(60), "key", work), return_exceptions=True
-        )
-        again = await workshop.run(Asker(60), "key", work)
+        staying = asyncio.ensure_future(workshop.run(Asker(60), "key", work))
+        with pytest.raises(Cancelled):
+            await workshop.run(Asker(0.05), "key", work)
+        gone.set()
+        answers = [await staying, await workshop.run(Asker(60), "key", work)]
         workshop.close()
-        return leaving, staying, again
+        return answers
 
-    leaving, staying, again = asyncio.run(ask())
-    assert isinstance(leaving, Cancelled) and staying == again == "done"
+    assert asyncio.run(ask()) == ["done", "done"]
     assert begun == [1]
+
+
+def test_a_computation_that_fails_fails_for_all_who_ask_and_is_tried_anew():
+    def fail(progress):
+        progress("at it")
+        time.sleep(0.05)
+        raise InputError("field", "something else")
+
+    async def ask():
+        workshop = Workshop()
+        both = await asyncio.gather(*(workshop.run(Asker(60), "key", fail) for _ in range(2)), return_exceptions=True)
+        again = await workshop.run(Asker(60), "key", lambda _: "right")
+        workshop.close()
+        return both, again
+
+    both, again = asyncio.run(ask())
+    assert all(isinstance(one, InputError) for one in both) and again == "right"
+
+
+def test_answers_are_kept_within_bounds():
+    async def ask():
+        workshop = Workshop()
+        for number in range(MOST_KEPT + 40):
+            await workshop.run(Asker(60), number, lambda _: "small")
+        kept = len(workshop._kept), len(workshop._running)
+        workshop.close()
+        return kept
+
+    assert asyncio.run(ask()) == (MOST_KEPT, 0)
+
+
+def test_an_edited_rule_is_read_anew(tmp_path):
+    rule = tmp_path / "own.yaml"
+    rule.write_text(OWN_RULE, "utf-8")
+    address = {"regime": str(rule), "targets": "1e25", "draws": "none"}
+    with TestClient(create_app(LabSettings(regimes=(rule,))), base_url="http://127.0.0.1:8765") as opened:
+        before = opened.get("/policy.json", params=address).json()
+        rule.write_text(OWN_RULE.replace("threshold: 640", "threshold: 160"), "utf-8")
+        after = opened.get("/policy.json", params=address).json()
+    cost = [one["outcomes"]["answers"][0]["plan"]["outcome"]["cost_usd"] for one in (before, after)]
+    assert cost[1] > cost[0]

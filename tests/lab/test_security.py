@@ -162,7 +162,7 @@ def test_another_site_may_link_here_and_not_more(client, site):
         {"Authorization": "Bearer wrong-token-wrong"},
         {"Authorization": f"Bearer {TOKEN[:-1]}"},
         {"Authorization": f"Basic {TOKEN}"},
-        {"Cookie": f"{COOKIE}=wrong"},
+        {"Cookie": f"{COOKIE}_8765=wrong"},
         {"Cookie": f"other={TOKEN}"},
         {"Cookie": "\"';;=="},
     ],
@@ -181,7 +181,7 @@ def test_a_wrong_token_in_the_address_opens_nothing(guarded):
 
 @pytest.mark.parametrize(
     "right",
-    [{"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"bearer {TOKEN}"}, {"Cookie": f"{COOKIE}={TOKEN}"}],
+    [{"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"bearer {TOKEN}"}, {"Cookie": f"{COOKIE}_8765={TOKEN}"}],
 )
 @pytest.mark.parametrize("path", ["/healthz", "/static/lab.js"])
 def test_the_token_opens_everything(guarded, path, right):

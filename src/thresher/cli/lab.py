@@ -18,7 +18,12 @@ from thresher.cli.shared import examples, progress
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; another address needs a token.")
 @click.option("--port", type=int, default=8765, show_default=True, help="The port; 0 for any that is free.")
-@click.option("--token", help="What every request must bring; the address printed brings it.")
+@click.option(
+    "--token",
+    envvar="THRESHER_LAB_TOKEN",
+    help="What every request must bring; the address printed brings it. Better in the environment, as THRESHER_LAB_TOKEN:"
+    " others on this machine can read what a command was started with.",
+)
 @click.option("--name", "names", multiple=True, metavar="NAME", help="A further name that browsers may call it by.")
 @click.option(
     "--store", "stores", multiple=True, type=click.Path(path_type=Path), metavar="FILE",

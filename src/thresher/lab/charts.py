@@ -40,11 +40,13 @@ class Chart:
         return self.id or self.spec
 
 
-@cache
 def specification(name: str) -> dict[str, Any] | None:
     """The specification of a chart by its name; None where there is none."""
-    if name not in names():
-        return None
+    return _read(name) if name in names() else None
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(_folder().joinpath(f"{name}.vl.json").read_text("utf-8"))
     return found
 

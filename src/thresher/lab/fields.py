@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from thresher.errors import InputError
 
 NO_LINE = "none"
 LONGEST_TEXT = 400
+GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+"""Thousands parted by commas; any other comma is refused, since some write decimals with it."""
 MANY = 1e7
 """Numbers from here on may be written with a power of ten."""
 TRUE = ("1", "true", "on", "yes")
@@ -100,7 +103,7 @@ class Field:
         if self.unbounded and text.lower() == NO_LINE:
             return math.inf
         try:
-            value = float(text.replace(",", "").replace("_", ""))
+            value = float(text.replace(",", "") if GROUPED.fullmatch(text) else text)
         except ValueError:
             value = math.nan
         whole = self.kind != "integer" or (math.isfinite(value) and value.is_integer())
@@ -115,11 +118,11 @@ class Field:
         if isinstance(value, bool):
             return "1" if value else "0"
         if isinstance(value, float):
-            return NO_LINE if math.isinf(value) else _written(value)
+            return NO_LINE if math.isinf(value) else written(value)
         return str(value)
 
 
-def _written(value: float) -> str:
+def written(value: float) -> str:
     """A number as it reads back, in the fewest characters: 2e9 rather than its zeros."""
     figures, exponent = f"{value:.9e}".split("e")
     brief = f"{figures.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from thresher.catalog import Chip
-from thresher.lab.about.numbers import PATH, address_of
+from thresher.lab.numbers import PATH, address_of
 from thresher.result import Explanation
 from thresher.sources import Quantity
 

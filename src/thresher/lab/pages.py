@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 
 from thresher.assessment import formats
 from thresher.assessment.page import cite
+from thresher.lab.fields import Filled
 from thresher.lab.work import Workshop
 from thresher.result import to_json_text
 
@@ -58,8 +59,8 @@ def environment() -> Environment:
 def _edition() -> str:
     """A short digest of the files that browsers keep; their addresses carry it, so that none is shown after it has changed."""
     digest = hashlib.sha256()
-    for folder in ("static", "charts"):
-        for file in sorted(Path(str(files("thresher.lab").joinpath(folder))).rglob("*.*")):
+    for folder in ("lab/static", "lab/charts", "screening/dossiers/templates"):
+        for file in sorted(Path(str(files("thresher").joinpath(folder))).rglob("*.*")):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -75,6 +76,19 @@ def page(
 def as_json(data: Any, status: int = 200) -> Response:
     """A page's JSON twin: the same bytes that the command writes."""
     return Response(to_json_text(data), status_code=status, media_type="application/json")
+
+
+def told_wrong(request: Request, form: Filled) -> Response:
+    """For a part of a page: what is wrong beside which field, and the answer left as it is.
+
+    The status is 200, since nothing failed: a browser would report another one as an error.
+    """
+    return page(request, "problems.html.j2", headers={"HX-Reswap": "none"}, form=form)
+
+
+def refused_json(form: Filled) -> Response:
+    """For a JSON twin: what is wrong, as the command says it."""
+    return as_json({"error": " ".join(form.problems.values())}, 422)
 
 
 def is_part(request: Request) -> bool:

@@ -108,7 +108,9 @@ class Guard:
             rest = urlencode([(name, value) for name, value in query if name != "token"])
             path = "/" + quote(scope["path"].lstrip("/"))  # two slashes would begin another site's address
             response = RedirectResponse(f"{path}{'?' if rest else ''}{rest}", status_code=303)
-            response.set_cookie(COOKIE, given[0], httponly=True, samesite="lax")  # lax: a shared link is followed
+            response.set_cookie(
+                cookie_name(headers), given[0], httponly=True, samesite="lax"
+            )  # lax: a shared link is followed
             return response
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if (scheme.lower() == "bearer" and self._is_token(bearer)) or self._is_token(_cookie(headers)):
@@ -149,9 +151,14 @@ def _embedded_elsewhere(headers: Headers) -> bool:
     return headers.get("sec-fetch-site") in FROM_ELSEWHERE and not followed
 
 
+def cookie_name(headers: Headers) -> str:
+    """The cookie of the token: browsers keep cookies by host, not by port, and several labs may run on one."""
+    return f"{COOKIE}_{headers.get('host', '').rpartition(':')[2]}"
+
+
 def _cookie(headers: Headers) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(cookie_name(headers))
     except CookieError:
         return ""
     return "" if found is None else found.value

@@ -23,6 +23,8 @@ THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 def serve(settings: LabSettings, *, browser: bool = True, tell: Callable[[str], None] = print) -> None:
     """Serve the lab and open it in the browser; ends when it is interrupted.
 
+    With a token the address is only told: what a browser is started with, others on the machine can read.
+
     Raises
     ------
     InputError
@@ -32,7 +34,7 @@ def serve(settings: LabSettings, *, browser: bool = True, tell: Callable[[str], 
     listening = listen(settings)
     url = address_of(settings, listening.getsockname()[1])
     tell(f"the lab is at {url} (Ctrl-C ends it)")
-    if browser:
+    if browser and settings.token is None:
         threading.Timer(0.5, webbrowser.open, [url]).start()
     ready.run(sockets=[listening])
 

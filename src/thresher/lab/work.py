@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -12,15 +13,17 @@ from typing import Any
 
 from starlette.requests import Request
 
+from thresher.errors import ThresherError
+
 Progress = Callable[[str], None]
 Work = Callable[[Progress], Any]
 LOOK_SECONDS = 0.05
 """How often it is looked whether the asker is still there."""
 MOST_KEPT = 256
 """Answers kept for those who ask again; they are small (what a page shows, not the arrays behind it)."""
-QUICK, SLOW = "quick", "slow"
-THREADS = {QUICK: 2, SLOW: 1}
-"""Threads for what a moved slider waits for, and for what may follow; NumPy leaves the interpreter to others meanwhile."""
+QUICK, SLOW, LONG = "quick", "slow", "long"
+THREADS = {QUICK: 2, SLOW: 1, LONG: 1}
+"""Threads for what a moved slider waits for, for what may follow, and for what takes minutes and must not hold up the others."""
 
 
 class Cancelled(Exception):
@@ -111,7 +114,12 @@ class Workshop:
 
     def _done(self, key: Hashable, shared: _Shared, future: asyncio.Future[Any]) -> None:
         self._forget(key, shared)
-        if not future.cancelled() and future.exception() is None and future.result() is not None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is not None and not isinstance(error, Cancelled | ThresherError):
+            logging.getLogger(__name__).error("a computation failed", exc_info=error)
+        if error is None and future.result() is not None:
             self._kept[key] = future.result()
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from thresher.lab.about.numbers import files_with_words
 from thresher.lab.fields import Field
+from thresher.lab.numbers import files_with_words
 from thresher.simulation.plans import plan_fields
 from thresher.sources import HOW
 from thresher.validation import Comparison

@@ -11,8 +11,8 @@ from importlib.resources import files
 
 from thresher.assessment.formats import number, times
 from thresher.catalog import table, table_source
-from thresher.lab.about.numbers import address_of, figure
 from thresher.lab.charts import Chart, Row
+from thresher.lab.numbers import address_of, figure
 from thresher.learning.horizon import Extrapolation, evidence_horizon
 from thresher.sources import Quantity, load_quantities
 

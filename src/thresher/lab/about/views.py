@@ -8,12 +8,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from thresher.lab.about import evidence, numbers, weak
+from thresher.lab import numbers
+from thresher.lab.about import evidence, weak
 from thresher.lab.about.asked import comparison_field, number_fields, place_fields
 from thresher.lab.about.compared import in_sight, line_of, medians_chart, shown
 from thresher.lab.about.credits import libraries
 from thresher.lab.fields import Filled, fill
-from thresher.lab.pages import address, as_json, command_line, follows, is_part, page, workshop
+from thresher.lab.pages import (
+    address,
+    as_json,
+    command_line,
+    follows,
+    is_part,
+    page,
+    refused_json,
+    told_wrong,
+    workshop,
+)
 from thresher.lab.work import QUICK, Progress
 from thresher.validation import Comparison, validate
 from thresher.validation import as_json as comparisons_as_json
@@ -29,7 +40,7 @@ async def about(request: Request) -> Response:
     comparisons = await _comparisons(request)
     form = fill([comparison_field(comparisons), *place_fields()], request.query_params)
     if is_part(request) and form.problems:
-        return page(request, "model_problems.html.j2", status=422, headers={"HX-Reswap": "none"}, form=form)
+        return told_wrong(request, form)
     if is_part(request):
         moved = EVIDENCE if request.headers.get("hx-target") == EVIDENCE else "answer"
         context = _evidence(form) if moved == EVIDENCE else _compared(form, comparisons)
@@ -52,7 +63,7 @@ async def parameters(request: Request) -> Response:
     """Every number with its source; or those found, as a part."""
     form = fill(number_fields(), request.query_params)
     if is_part(request) and form.problems:
-        return page(request, "model_problems.html.j2", status=422, headers={"HX-Reswap": "none"}, form=form)
+        return told_wrong(request, form)
     found = numbers.chosen(form["find"], form["file"], form["how"])
     context: dict[str, Any] = {
         "form": form,
@@ -73,7 +84,7 @@ async def parameters_twin(request: Request) -> Response:
     """The numbers found, as JSON."""
     form = fill(number_fields(), request.query_params)
     if form.problems:
-        return as_json({"error": " ".join(form.problems.values())}, 422)
+        return refused_json(form)
     return as_json(numbers.as_data(numbers.chosen(form["find"], form["file"], form["how"])))
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from thresher.assessment.formats import percent, times
 from thresher.assessment.page import cite
 from thresher.catalog import table_source
-from thresher.lab.about import numbers
+from thresher.lab import numbers
 from thresher.lab.about.asked import HOW_WORDS
 from thresher.lab.about.compared import Line, address_of_comparison, line_of
 from thresher.lab.charts import Chart

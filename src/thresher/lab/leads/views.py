@@ -227,14 +227,6 @@ async def _if_kept(request: Request, question: Question) -> Held | None:
     return evidence(request).found(question.asked)
 
 
-def _at(held: Held, question: Question) -> ScreenedForReview:
-    """The screening given the prior asked for."""
-    from thresher.screening.review import with_prior  # noqa: PLC0415
-
-    screened = held.screened
-    return screened if question.prior_share == screened.prior_share else with_prior(screened, question.prior_share)
-
-
 async def _saved(words: Words, write: Callable[[], None]) -> Words:
     """A reviewer's word written by a thread that may wait for the store; or with what the store says against it."""
     try:
@@ -268,114 +260,6 @@ def _pending(question: Question, later: str) -> dict[str, Any]:
         "without_script": [*query, (WAIT, 1)],
         "list_href": address(PATH, query),
         "store": question.asked.store.name,
-    }
-
-
-def _list(question: Question, held: Held | None) -> dict[str, Any]:
-    query = question.form.query
-    if held is None:
-        return _pending(question, address(f"{PATH}/answer", query))
-    from thresher.lab.leads.listed import count_words, figures, listed, odds_chart, shown  # noqa: PLC0415
-
-    screened = _at(held, question)
-    found = shown(screened, question.filters)
-    command = question.command
-    return {
-        "held": held,
-        "form": question.form,
-        "screened": screened,
-        "figures": figures(screened),
-        "count": count_words(found, screened),
-        "rows": listed(found, question),
-        "chart": odds_chart(found, question),
-        "pairs_href": address(f"{PATH}/pairs", query),
-        "again": address(f"{PATH}/again", query),
-        "twin": address(f"{PATH}.json", query),
-        "table": address(f"{PATH}.csv", query),
-        "command": command_line([*command, "--json", "-"]),
-        "commands": {
-            "--csv": command_line([*command, "--csv", "leads.csv"]),
-            "--ftm": command_line([*command, "--ftm", "leads.ftm.json"]),
-            "--html": command_line([*command, "--html", "dossiers"]),
-        },
-    }
-
-
-def _dossier(question: Question, held: Held, rank: int, words: Words | None = None) -> dict[str, Any]:
-    from thresher.lab.leads.dossier import unplaced_sites  # noqa: PLC0415
-    from thresher.lab.leads.listed import said  # noqa: PLC0415
-
-    query = question.form.query
-    screened = _at(held, question)
-    one = screened.lead(rank)
-    return {
-        **_around(question, held, rank),
-        **_decision(question, held, rank, words),
-        "oob": False,
-        "name": said(one.lead.name or one.lead.owner),
-        "fragment": Markup(screened.fragment(rank, list_href=address(PATH, query))),
-        "unplaced": unplaced_sites(one),
-        "twin": address(f"{PATH}.json", query),
-        "command": command_line([*question.command, "--html", "dossiers"]),
-    }
-
-
-def _around(question: Question, held: Held, rank: int) -> dict[str, Any]:
-    """The way to the list, to the leads beside this one, and to its charts."""
-    from thresher.lab.leads.dossier import charts_of, neighbours  # noqa: PLC0415
-    from thresher.lab.leads.listed import shown  # noqa: PLC0415
-
-    query, screened = question.form.query, _at(held, question)
-    return {
-        "list_href": address(PATH, query),
-        "neighbours": neighbours(shown(screened, question.filters), rank, question),
-        "charts": charts_of(screened.lead(rank), screened, address(f"{PATH}/{rank}", query)),
-    }
-
-
-def _decision(question: Question, held: Held, rank: int, words: Words | None = None) -> dict[str, Any]:
-    from thresher.lab.leads.reviewing import Words, digest, history  # noqa: PLC0415
-    from thresher.records.decisions import DECISIONS  # noqa: PLC0415
-
-    one = held.screened.lead(rank)
-    owner = one.lead.owner
-    return {
-        "held": held,
-        "form": question.form,
-        "rank": rank,
-        "decisions": DECISIONS,
-        "words": words or Words(reviewer=question.form["reviewer"]),
-        "about": digest(owner),
-        "standing": one.decision,
-        "history": history(held.histories.get(owner, ())),
-        "send": address(f"{PATH}/{rank}/decide", question.form.query),
-        "decide_command": command_line(_decide_words(question, owner)),
-    }
-
-
-def _decide_words(question: Question, owner: str) -> list[str]:
-    asked = question.asked
-    return ["thresher", "decide", str(asked.store), owner, "follow-up", f"--regime={asked.regime}", "--reviewer=NAME"]
-
-
-def _pairs(question: Question, held: Held, words: Words | None = None) -> dict[str, Any]:
-    from thresher.lab.leads.reviewing import Words, others_judged, pairs_shown  # noqa: PLC0415
-
-    query, rows = question.form.query, held.screened.pairs
-    store = question.asked.store
-    return {
-        "held": held,
-        "form": question.form,
-        "pairs": pairs_shown(rows, held.judged),
-        "others": others_judged(rows, held.judged),
-        "words": words or Words(reviewer=question.form["reviewer"]),
-        "send": address(f"{PATH}/pairs/judge", query),
-        "again": address(f"{PATH}/again", query),
-        "list_href": address(PATH, query),
-        "command": command_line(["thresher", "resolve", store, "--json", "-"]),
-        "judge_command": command_line(
-            ["thresher", "resolve", store, "--judge", "LEFT", "RIGHT", "no", "--reviewer", "NAME"]
-        ),
     }
 
 

@@ -11,7 +11,7 @@ from starlette.datastructures import ImmutableMultiDict
 from thresher.catalog import networks
 from thresher.errors import InputError
 from thresher.evasion.space import settings as search_settings
-from thresher.lab.fields import NO_LINE, Field, Filled, fill
+from thresher.lab.fields import NO_LINE, Field, Filled, fill, written
 from thresher.lab.pages import address
 from thresher.lab.rules import FIRST_REGIME, regime_choices
 from thresher.lab.settings import LabSettings
@@ -58,17 +58,17 @@ class Asked:
         """The command that gives the same numbers."""
         words = ["thresher", "design", self.regime]
         words += [f"--values={name}={','.join(map(_plain, lines))}" for name, lines in self.values.items()]
-        words += [f"--target={self.target:.10g}", f"--draws={self.draws}"]
+        words += [f"--target={written(self.target)}", f"--draws={self.draws}"]
         words += [] if self.network == "study" else [f"--network={self.network}"]
-        words += [] if self.days == search_settings()["longest_days"] else [f"--max-days={self.days:.10g}"]
+        words += [] if self.days == search_settings()["longest_days"] else [f"--max-days={written(self.days)}"]
         return [*words, "--json", "-"]
 
     def policy(self, cell: Cell) -> str:
         """The policy page of one combination of lines, the rest carried along."""
         query = [("regime", self.regime), *((name, _plain(line)) for name, line in cell.items())]
-        query += [("targets", f"{self.target:.10g}")]
+        query += [("targets", written(self.target))]
         query += [] if self.network == "study" else [("network", self.network)]
-        query += [] if self.days == search_settings()["longest_days"] else [("days", f"{self.days:.10g}")]
+        query += [] if self.days == search_settings()["longest_days"] else [("days", written(self.days))]
         return address("/policy", query)
 
 
@@ -162,4 +162,4 @@ def _parsed(name: str, label: str, text: str) -> tuple[Line, ...]:
 
 
 def _plain(line: Line) -> str:
-    return NO_LINE if line is None else f"{line:.10g}"
+    return NO_LINE if line is None else written(line)

@@ -13,7 +13,7 @@ from thresher.lab.map_of_lines.asked import Question, read
 from thresher.lab.map_of_lines.drawing import Drawing, advance, drawing_of
 from thresher.lab.map_of_lines.shown import Picture, burden_chart, map_chart
 from thresher.lab.map_of_lines.tables import grid_rows, marked_rows
-from thresher.lab.pages import address, as_json, command_line, follows, is_part, page
+from thresher.lab.pages import address, as_json, command_line, follows, is_part, page, refused_json, told_wrong
 from thresher.thresholds import wording as say
 
 PATH = "/map"
@@ -23,7 +23,7 @@ async def design_space(request: Request) -> Response:
     """The page, or its answer, as far as the map is; an unfinished one asks for more by itself."""
     question = read(request.query_params, request.app.state.settings)
     if is_part(request) and question.form.problems:
-        return page(request, "map_problems.html.j2", status=422, headers={"HX-Reswap": "none"}, form=question.form)
+        return told_wrong(request, question.form)
     context = _context(question, await drawing_of(request, question.asked))
     if is_part(request):
         headers = follows(request, address(PATH, question.form.query))
@@ -49,7 +49,7 @@ async def as_data(request: Request) -> Response:
     """The JSON twin: what the command writes, when it is worked out."""
     question = read(request.query_params, request.app.state.settings)
     if question.form.problems:
-        return as_json({"error": " ".join(question.form.problems.values())}, 422)
+        return refused_json(question.form)
     drawing = await drawing_of(request, question.asked)
     while drawing.design is None:
         await advance(request, drawing)

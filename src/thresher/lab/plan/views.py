@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from thresher.errors import InputError
-from thresher.lab.pages import address, as_json, follows, is_part, page
+from thresher.lab.pages import address, as_json, follows, is_part, page, refused_json, told_wrong
 from thresher.lab.plan.form import ONE_OF, OPEN, Question, chips_by_maker, query_of, read
 from thresher.lab.plan.shown import everything as told
 from thresher.lab.plan.shown import shown
@@ -26,7 +26,7 @@ async def plan(request: Request) -> Response:
     """The page; or, for a moved slider, its answer."""
     question = read(request.query_params)
     if is_part(request) and question.form.problems:
-        return page(request, "plan_problems.html.j2", status=422, headers={"HX-Reswap": "none"}, form=question.form)
+        return told_wrong(request, question.form)
     context = _context(question)
     if is_part(request):
         headers = follows(request, address(PATH, question.form.query))
@@ -70,7 +70,7 @@ async def as_data(request: Request) -> Response:
     """The JSON twin: what the command writes of the plan's file."""
     question = read(request.query_params)
     if question.form.problems:
-        return as_json({"error": " ".join(question.form.problems.values())}, 422)
+        return refused_json(question.form)
     return as_json(simulate_plan(question.plan))
 
 
@@ -78,7 +78,7 @@ async def as_file(request: Request) -> Response:
     """The plan as a file that ``thresher simulate`` takes."""
     question = read(request.query_params)
     if question.form.problems:
-        return as_json({"error": " ".join(question.form.problems.values())}, 422)
+        return refused_json(question.form)
     headers = {"Content-Disposition": 'attachment; filename="plan.toml"'}
     return Response(plan_text(question.stated), media_type="application/toml", headers=headers)
 

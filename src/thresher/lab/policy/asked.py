@@ -15,8 +15,9 @@ from thresher.countermeasures.actors import Actor, load_actor
 from thresher.countermeasures.programmes import Programme, load_programme, programme_for
 from thresher.errors import InputError
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
-from thresher.lab.fields import Filled, fill
+from thresher.lab.fields import Filled, fill, written
 from thresher.lab.policy.controls import LINES, MOST_TARGETS, OTHER, choosers, controls, lever_names
+from thresher.lab.rules import edition_of
 from thresher.lab.settings import LabSettings
 from thresher.regime import Regime, load_regime
 from thresher.thresholds.lines import amended
@@ -42,6 +43,7 @@ class Asked:
     budget: float | None
     programme: str
     levers: Pairs
+    edition: tuple[tuple[int, int], ...] = ()
 
     def rule(self) -> Regime:
         """The regime with its lines moved."""
@@ -71,18 +73,18 @@ class Asked:
     def command(self) -> list[str]:
         """The command that gives the same numbers."""
         words = ["thresher", "assess", self.regime, "--quick"]
-        words += [f"--line={name}={'none' if math.isinf(line) else f'{line:.10g}'}" for name, line in self.lines]
+        words += [f"--line={name}={'none' if math.isinf(line) else written(line)}" for name, line in self.lines]
         if list(self.targets) != [float(one) for one in settings()["targets"]]:
-            words += [f"--target={one:g}" for one in self.targets]
+            words += [f"--target={written(one)}" for one in self.targets]
         words += [] if self.network == "study" else [f"--network={self.network}"]
-        words += [] if self.days is None else [f"--max-days={self.days:.10g}"]
+        words += [] if self.days is None else [f"--max-days={written(self.days)}"]
         words += [] if self.nodes is None else [f"--max-nodes={self.nodes}"]
         for option, values in (("--chip", self.chips), ("--precision", self.formats), ("--mode", self.modes)):
             words += [f"{option}={value}" for value in values]
         words += [] if self.actor == "company" else [f"--actor={self.actor}"]
-        words += [] if self.budget is None else [f"--actor-budget={self.budget:.10g}"]
+        words += [] if self.budget is None else [f"--actor-budget={written(self.budget)}"]
         words += [f"--programme={self.programme}"] if self.programme else []
-        words += [f"--set={name}={value:.10g}" for name, value in self.levers]
+        words += [f"--set={name}={written(value)}" for name, value in self.levers]
         return [*words, "--json", "-"]
 
 
@@ -138,6 +140,7 @@ def _asked(form: Filled, targets: tuple[float, ...], regime: str, other: str) ->
     return Asked(
         regime, lines, targets, values["network"], unless_usual("days"), values["chips"], values["formats"], values["modes"],
         unless_usual("nodes"), values["actor"], values["budget"], values["programme"], moved,
+        edition_of(regime, values["programme"]),
     )  # fmt: skip
 
 

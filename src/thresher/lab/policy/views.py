@@ -10,7 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from thresher.lab.pages import address, as_json, command_line, follows, is_part, page, workshop
+from thresher.lab.pages import (
+    address,
+    as_json,
+    command_line,
+    follows,
+    is_part,
+    page,
+    refused_json,
+    told_wrong,
+    workshop,
+)
 from thresher.lab.policy.asked import DRAWS, Asked, Question, read
 from thresher.lab.policy.shown import Shown, shown
 from thresher.lab.settings import LabSettings
@@ -23,7 +33,7 @@ async def policy(request: Request) -> Response:
     """The page; or, for a moved slider, its answer at central values, which asks for the intervals itself."""
     question = read(request.query_params, request.app.state.settings)
     if is_part(request) and question.form.problems:
-        return page(request, "policy_problems.html.j2", headers={"HX-Reswap": "none"}, form=question.form)
+        return told_wrong(request, question.form)
     context = await _context(request, question, None)
     if is_part(request):
         headers = follows(request, address(PATH, question.form.query))
@@ -41,7 +51,7 @@ async def as_data(request: Request) -> Response:
     """The JSON twin: what the command writes."""
     question = read(request.query_params, request.app.state.settings)
     if question.form.problems:
-        return as_json({"error": " ".join(question.form.problems.values())}, 422)
+        return refused_json(question.form)
     which = question.second if request.query_params.get("which") == "second" and question.second else question.first
     draws = None if request.query_params.get("draws") == "none" else DRAWS
     data = await workshop(request).run(

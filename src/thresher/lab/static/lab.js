@@ -13,7 +13,7 @@ function say(text) {
 
 // ---- sliders: a slider moves the box beside it, whose number is what the form sends ----
 
-const STEPS = 1000;
+const STEPS = 1000, MANY = 1e7;
 function valueAt(slider) {
   const { low, high, log, none } = slider.dataset, place = Number(slider.value);
   if (none === "1" && place === STEPS) return "none";
@@ -22,12 +22,13 @@ function valueAt(slider) {
   const box = document.getElementById(slider.dataset.for);
   const digits = Number(value.toPrecision(3));
   if (box.dataset.kind === "integer") return String(Math.round(digits));
-  return digits >= 1e10 ? digits.toExponential() : String(digits);  // as the server writes it
+  const brief = digits.toExponential().replace("+", ""), plain = String(digits);
+  return digits >= MANY && brief.length < plain.length ? brief : plain;  // as the server writes it
 }
 function placeOf(slider, text) {
   const { low, high, log, none } = slider.dataset, [a, b] = [Number(low), Number(high)];
   if (text === "none" || text === "inf" || text === "Infinity") return STEPS;
-  const value = Number(text.replaceAll(",", ""));
+  const value = Number(/^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$/.test(text) ? text.replaceAll(",", "") : text);
   if (!Number.isFinite(value)) return null;
   const share = log === "1" ? Math.log(value / a) / Math.log(b / a) : (value - a) / (b - a);
   return Math.round(Math.min(1, Math.max(0, share)) * (none === "1" ? STEPS - 1 : STEPS));
@@ -71,7 +72,7 @@ document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.parameters[name] === "") delete event.detail.parameters[name];
   }
 });
-// htmx reports a request that a newer one replaces as an error; it is none
+// htmx reports a request that a newer one replaces as an error; it is none. A true failure is reported once more, by its own name.
 const report = console.error.bind(console);
 console.error = (...what) => { if (!/^htmx:(sendAbort|afterRequest)/.test(String(what[0]))) report(...what); };
 document.addEventListener("htmx:afterRequest", (event) => {
@@ -98,7 +99,10 @@ function theme() {
   };
 }
 async function specOf(address) {
-  if (!specs.has(address)) specs.set(address, fetch(address).then((answer) => answer.json()));
+  if (!specs.has(address)) {
+    specs.set(address, fetch(address).then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`${address}: ${answer.status}`)))));
+    specs.get(address).catch(() => specs.delete(address));  // asked again next time
+  }
   return structuredClone(await specs.get(address));
 }
 const dataOf = (figure) => JSON.parse(figure.querySelector("template.data").content.textContent);
