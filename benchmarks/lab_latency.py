@@ -13,6 +13,7 @@ import json
 import platform
 import random
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,6 @@ WATCH = """() => {
             if (known.has(one)) continue;
             known.add(one);
             note(one.dataset.answer, one.dataset.for);
-            requestAnimationFrame(() => setTimeout(() => note(`${one.dataset.answer} painted`, one.dataset.for)));
             const drawn = setInterval(() => {
                 if (!one.isConnected) return clearInterval(drawn);
                 if ([...one.querySelectorAll("figure.chart")].some((figure) => figure.dataset.drawn !== "1")) return;
@@ -77,7 +77,8 @@ def moves(page, count: int, choose: random.Random, until: str) -> dict[str, list
         state = page.evaluate("() => document.querySelector('#answer [data-answer]').dataset.for")
         slider = page.locator(f'input[type="range"][data-for="f-{FIELDS[number % len(FIELDS)]}"]')
         page.evaluate("() => { window.benchSeen.length = 0; }")
-        if number % 4 < len(FIELDS):
+        manner = "keys" if number % 4 < len(FIELDS) else "drag"
+        if manner == "keys":
             slider.focus()
             for _ in range(KEYS):
                 page.keyboard.press("ArrowRight" if int(slider.input_value()) < MIDDLE else "ArrowLeft")
@@ -96,7 +97,7 @@ def moves(page, count: int, choose: random.Random, until: str) -> dict[str, list
             page.wait_for_timeout(choose.uniform(*LOOKS_MS))
         for one in page.evaluate("() => window.benchSeen"):
             if one["state"] != state:
-                waited.setdefault(one["kind"], []).append(one["waited"])
+                waited.setdefault(f"{one['kind']} {manner}", []).append(one["waited"])
         print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return waited
@@ -121,11 +122,11 @@ def first_views(opened, lab: str, count: int) -> dict[str, list[float]]:
 
 def table(rows: dict[str, list[float]]) -> str:
     """Median, 95th percentile and maximum of each, in milliseconds."""
-    lines = [f"{'ms':60} {'n':>4} {'median':>8} {'95 %':>8} {'max':>8} {'goal':>6}"]
+    lines = [f"{'ms':64} {'n':>4} {'median':>8} {'95 %':>8} {'max':>8} {'goal':>6}"]
     for label, values in rows.items():
         median, high = np.percentile(values, [50, 95])
         lines.append(
-            f"{label:60} {len(values):4} {median:8.0f} {high:8.0f} {max(values):8.0f} {GOALS.get(label, ''):>6}"
+            f"{label:64} {len(values):4} {median:8.0f} {high:8.0f} {max(values):8.0f} {GOALS.get(label, ''):>6}"
         )
     return "\n".join(lines)
 
@@ -145,7 +146,9 @@ def main() -> None:
         for until, note in ((INTERVALS, ""), (CENTRAL, ", not waiting for intervals")):
             waited = moves(context.new_page(), given.moves, random.Random(given.seed), until)
             for kind in ("central", "intervals") if until == INTERVALS else ("central",):
-                rows |= {f"{NAMES[kind]}{note}{step}": waited[f"{kind}{step}"] for step in ("", " painted", " drawn")}
+                rows[f"{NAMES[kind]}{note}"] = [*waited[f"{kind} keys"], *waited[f"{kind} drag"]]
+                for step, manner in product(("", " drawn"), ("keys", "drag")):
+                    rows[f"{NAMES[kind]}{note}{step}: {manner}"] = waited[f"{kind}{step} {manner}"]
     print(f"{platform.platform()}, Python {platform.python_version()}\n{table(rows)}")
     if given.json:
         given.json.write_text(json.dumps(rows))

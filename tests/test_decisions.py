@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -15,8 +16,16 @@ import thresher
 from tests.test_screen import by_hand
 from thresher.cli import main
 from thresher.errors import InputError
-from thresher.records.decisions import DECISIONS, add_decision, decisions_of, history_of, remove_decision
-from thresher.records.store import create_store
+from thresher.records.decisions import (
+    DECISIONS,
+    add_decision,
+    decisions_of,
+    histories_of,
+    history_of,
+    remove_decision,
+)
+from thresher.records.schema import columns_sql, tables
+from thresher.records.store import OWN_TABLES, add_judgement, create_store, export_evidence, judgements_of
 from thresher.screening.dossiers import leads_as_csv
 from thresher.screening.screen import screening
 
@@ -153,6 +162,36 @@ def test_a_store_without_the_table_says_what_to_do(store):
     for ask in (decisions_of, lambda path: thresher.decide(path, "P1", "dismiss", reviewer="Ada")):
         with pytest.raises(InputError, match="import the files into a new one"):
             ask(store)
+
+
+def made_before_decisions(store):
+    """Take the table of decisions out of a store, and give it the fingerprint that such a store was made with."""
+    own = {name: columns for name, columns in OWN_TABLES.items() if name != "lead_decision_history"}
+    layout = json.dumps({name: columns_sql(name) for name in tables()} | own)
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("DROP TABLE lead_decision_history")
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE name = 'tables'", [hashlib.sha256(layout.encode()).hexdigest()]
+        )
+
+
+def test_a_store_from_before_decisions_is_read_and_gets_them_when_it_is_written_to(store, tmp_path):
+    add_judgement(store, "party:P1", "party:P2", "no", "Ada")
+    made_before_decisions(store)
+    before = store.read_bytes()
+    assert (decisions_of(store), history_of(store, "P1", RULE), histories_of(store, RULE)) == ([], [], {})
+    leads = thresher.screen(store).outcomes["leads"]
+    assert leads and all(one["decision"] is None for one in leads)
+    assert pq.read_table(export_evidence(store, tmp_path / "out")["lead_decisions"]).num_rows == 0
+    with pytest.raises(InputError, match="a decision about this owner"):
+        thresher.decide(store, "P1", "undo", reviewer="Ada")
+    assert store.read_bytes() == before
+    thresher.decide(store, "P1", "dismiss", reviewer="Ada")
+    assert [one.decision for one in decisions_of(store)] == ["dismiss"]
+    assert [one["verdict"] for one in judgements_of(store)] == ["no"]
+    assert "dismiss" in {
+        one["decision"] and one["decision"]["decision"] for one in thresher.screen(store).outcomes["leads"]
+    }
 
 
 def test_the_command(store):

@@ -320,7 +320,7 @@ def test_a_moved_rule_has_a_page_of_its_own(thresher, tmp_path):
         (("--line", "memory=-1"), "--line memory: expected lines from 1 to 1e+08"),
         (("--line", "owner-memory=1e99"), "--line owner-memory: expected lines from 1"),
         (("--line", "compute=8", "--line", "compute=9"), "--line compute: expected one value, got 'compute=9'"),
-        (("--line", "bandwidth=0.01"), "network study: expected links of at most 0.01 Gbit/s"),
+        (("--line", "bandwidth=0"), "--line bandwidth: expected lines from 0.001"),
         (("--set", "sting=1"), "--set: expected a known name (nearest: stings"),
         (("--set", "stings=2"), "--set stings: expected a number from 0 to 1 (share), got '2'"),
         (("--set", "stings=nan"), "--set stings: expected a number from 0 to 1 (share)"),

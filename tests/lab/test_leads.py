@@ -9,6 +9,7 @@ import threading
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -26,8 +27,10 @@ from thresher.lab.leads.asked import PATH, TOP, Asked, read
 from thresher.lab.leads.dossier import view_of
 from thresher.lab.leads.evidence import Evidence
 from thresher.lab.settings import LabSettings
-from thresher.records.decisions import DECISIONS, decisions_of, history_of
+from thresher.records import decisions
+from thresher.records.decisions import DECISIONS, add_decision, decisions_of, history_of
 from thresher.records.store import create_store, judgements_of
+from thresher.screening import decisions as deciding
 from thresher.screening import review, screen
 
 HOME = "http://127.0.0.1:8765"
@@ -129,7 +132,7 @@ def test_a_lab_without_a_store_says_how_to_make_one():
             for words in ("thresher sample-records", "thresher import", "thresher lab --store"):
                 assert words in answer.text
         assert client.get(f"{PATH}.json").status_code == 404
-        assert client.post(f"{PATH}/1/decide", headers=OWN).status_code == 200
+        assert client.post(f"{PATH}/1/decide", headers=OWN).status_code == 404
 
 
 def test_a_lab_without_the_modules_says_what_to_install(monkeypatch, tmp_path):
@@ -151,6 +154,22 @@ def test_a_store_that_cannot_be_read_is_told_in_words(tmp_path):
         assert client.get(f"{PATH}.json").status_code == 422
 
 
+@pytest.mark.parametrize("path", ["/answer", "/1/answer", "/pairs/answer"])
+def test_an_error_nobody_thought_of_ends_the_wait_for_a_screening(empty, monkeypatch, caplog, path):
+    def failing(*_arguments, **_choices):
+        raise ZeroDivisionError("secret path")
+
+    monkeypatch.setattr(review, "screen_for_review", failing)
+    with TestClient(create_app(LabSettings(stores=(empty,))), base_url=HOME) as client:
+        answer = client.get(f"{PATH}{path}", headers=PARTS)
+    assert answer.status_code == 200
+    assert "could not be screened" in answer.text
+    assert "Try again" in answer.text
+    assert "hx-trigger" not in answer.text
+    assert "secret path" not in answer.text
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_the_defaults_are_those_of_the_command(store):
     question = read(QueryParams(), LabSettings(stores=(store,)))
     assert (asking.DEFAULT_REGIME, asking.LOOK_BACK_DAYS) == (screen.DEFAULT_REGIME, screen.LOOK_BACK_DAYS)
@@ -163,6 +182,8 @@ def test_stores_are_chosen_by_name(tmp_path):
     lab = LabSettings(stores=(one, other))
     assert read(QueryParams("store=b.store"), lab).asked.store == other
     assert "store" in read(QueryParams("store=/etc/passwd"), lab).form.problems
+    assert "store" in read(QueryParams("store=b.store"), LabSettings(stores=(one,))).form.problems
+    assert read(QueryParams("store=a.store"), LabSettings(stores=(one,))).form.query == []
     assert read(QueryParams({"store": str(same)}), LabSettings(stores=(one, same))).asked.store == same
 
 
@@ -363,6 +384,37 @@ def test_a_decision_is_for_the_owner_that_was_shown(client, store):
     assert hash_of(store) == before
 
 
+@pytest.mark.parametrize("stale", ["regime=/gone/mine.yaml", "store=b.store"])
+@pytest.mark.parametrize("headers", [OWN, OWN | PARTS])
+def test_nothing_is_decided_at_an_address_that_asks_for_what_is_gone(client, store, pairs, stale, headers):
+    before, rank = hash_of(store), rank_of(client, "P1")
+    send = {"about": about(client, rank), "decision": "dismiss", "reviewer": "Ada", "note": "two halls"}
+    word = {"word": f"{pairs[0]} no", "reviewer": "Ada", "note": "two halls"}
+    for path, data in ((f"/{rank}", send), ("/pairs", word)):
+        shown = Page(client.get(f"{PATH}{path}?{stale}").text)
+        assert "nothing can be decided here" in shown.text
+        to = next(attributes["action"] for _, attributes in shown.tags if attributes.get("method") == "post")
+        assert dict(parse_qsl(urlsplit(to).query)) == dict(parse_qsl(stale))
+        answer = client.post(to, data=data, headers=headers)
+        assert answer.status_code == 422
+        for words in ("Nothing was saved.", stale.partition("=")[2], "two halls", 'value="Ada"'):
+            assert words in answer.text
+        assert "HX-Replace-Url" not in answer.headers
+    assert hash_of(store) == before
+
+
+def test_what_a_decision_is_about_tells_stores_regimes_and_owners_apart(tmp_path):
+    from thresher.lab.leads.shown import about_lead
+
+    def named(store, regime, owner):
+        held = SimpleNamespace(screened=SimpleNamespace(regime=SimpleNamespace(name=regime)))
+        return about_lead(SimpleNamespace(asked=asked_of(tmp_path / store)), held, owner)
+
+    assert len({named(*one) for one in (("a", "r", "P1"), ("b", "r", "P1"), ("a", "s", "P1"), ("a", "r", "P2"))}) == 4
+    pair = ("party:P1", "party:P2")
+    assert reviewing.about_pair(tmp_path / "a", pair) != reviewing.about_pair(tmp_path / "b", pair)
+
+
 @pytest.mark.parametrize("path", ["/1/decide", "/pairs/judge", "/again"])
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
 def test_another_sites_page_can_decide_nothing(client, store, path, headers):
@@ -529,6 +581,29 @@ def test_a_decision_waits_for_a_screening_of_the_same_store_but_not_for_ever(emp
     assert failed
     with pytest.raises(InputError, match="an owner as"):
         stores.decide(asked, "P1", "dismiss", reviewer="Ada", note="")
+
+
+def test_a_decision_that_was_written_is_shown_whatever_went_wrong_after_it(empty, monkeypatch):
+    def written(store, owner, decision, **words):
+        return add_decision(store, owner, RULE, decision, words["reviewer"], words["note"])
+
+    def failing(*_arguments):
+        raise InputError(str(empty), "a store that nobody else has open")
+
+    def screened(_store, *, progress, **choices):
+        return SimpleNamespace(regime=SimpleNamespace(name=choices["regime"]), leads=())
+
+    monkeypatch.setattr(review, "screen_for_review", screened)
+    monkeypatch.setattr(deciding, "decide", written)
+    stores, asked = Evidence(), asked_of(empty)
+    stores.screen(asked, silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(decisions, "decisions_of", failing)
+        with pytest.raises(InputError, match="nobody else has open"):
+            stores.decide(asked, "P1", "dismiss", reviewer="Ada", note="")
+    assert stores.found(asked) is None
+    stores.screen(asked, silent)
+    assert [one.decision for one in stores.found(asked).histories["P1"]] == ["dismiss"]
 
 
 def test_names_of_things_are_told_apart():

@@ -109,7 +109,7 @@ def test_the_page_has_the_numbers_the_command_the_marks_and_the_links(client, wh
         "regime": ["miri-2025"],
         "compute": ["16"],
         "memory": ["1280"],
-        "targets": ["1e+25"],
+        "targets": ["1e25"],
     }
     assert "Not among the lines swept: rule as written" in page
     assert "thresher design miri-2025 --values=compute=4,16 --values=memory=640,1280" in page
@@ -279,10 +279,10 @@ def test_everything_else_goes_along_to_the_policy_page_and_the_command():
     asked = question("network=residential&days=300&target=1e24&regime=miri-2026-memory").asked
     link = parse_qs(urlsplit(asked.policy({"compute": 8.0, "memory": None})).query)
     assert link == {
-        "regime": ["miri-2026-memory"], "compute": ["8"], "memory": ["none"], "targets": ["1e+24"],
+        "regime": ["miri-2026-memory"], "compute": ["8"], "memory": ["none"], "targets": ["1e24"],
         "network": ["residential"], "days": ["300"],
     }  # fmt: skip
-    assert {"--network=residential", "--max-days=300", "--target=1e+24"} <= set(asked.command())
+    assert {"--network=residential", "--max-days=300", "--target=1e24"} <= set(asked.command())
 
 
 def test_a_rule_of_ones_own_is_on_offer(tmp_path):

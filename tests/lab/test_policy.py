@@ -52,6 +52,7 @@ def test_the_page_opens_with_an_answer(client):
     "address",
     [
         "regime=miri-2026-memory&targets=1e25&compute=8&memory=none&days=300&formats=bf16&formats=fp8",
+        "targets=1e24&bandwidth=0.02&days=700",
         "targets=1e24,1e25&actor=small-state&budget=5e8&registry_new=1&programme=study&nodes=500&network=continental&modes=flat",
     ],
 )
@@ -140,7 +141,18 @@ def test_a_file_that_is_no_rule_is_refused_before_anything_is_served(tmp_path):
     done = CliRunner().invoke(main, ["lab", "--no-browser", "--port", "0", "--regime", str(rule)])
     assert done.exit_code == 2 and "own.yaml" in done.output
     done = CliRunner().invoke(main, ["lab", "--no-browser", "--port", "0", "--store", str(tmp_path / "none.store")])
-    assert done.exit_code == 2 and "--store: expected a store" in done.output
+    assert done.exit_code == 2 and "none.store: expected a store" in done.output
+    (tmp_path / "no.store").write_text("not a store", "utf-8")
+    done = CliRunner().invoke(main, ["lab", "--no-browser", "--port", "0", "--store", str(tmp_path / "no.store")])
+    assert done.exit_code == 2 and "no.store: expected a store" in done.output
+
+
+def test_a_line_on_links_slows_those_that_are_faster(client):
+    costs = []
+    for line in ("", "&bandwidth=0.05", "&bandwidth=0.03"):
+        twin = client.get(f"/policy.json?targets=1e25&draws=none{line}").json()
+        costs.append(twin["outcomes"]["answers"][0]["plan"]["outcome"]["cost_usd"])
+    assert costs[0] < costs[1] < costs[2]
 
 
 def test_two_rules_stand_side_by_side(client):

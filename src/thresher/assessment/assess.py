@@ -13,7 +13,7 @@ from thresher.assessment.detection import Noticed, Watch, detection_of
 from thresher.assessment.explain import explain_capability, explain_cost
 from thresher.assessment.sensitivity import Sensitivity, analyse
 from thresher.assessment.uncertainty import GoalUncertainty, propagate, propagate_quickly
-from thresher.catalog import chip, network, reference_systems
+from thresher.catalog import chip, network, reference_systems, within_links
 from thresher.countermeasures.actors import Actor, load_actor
 from thresher.countermeasures.parameters import detection_draws
 from thresher.countermeasures.programmes import Programme, load_programme, programme_for
@@ -174,6 +174,7 @@ def assess(
     programme: str | Path | Programme | None = None,
     actor: str | Path | Actor = ACTOR,
     quick: bool = False,
+    slow_links: bool = False,
     progress: Callable[[str], None] = lambda _message: None,
 ) -> Assessment:
     """Find the cheapest plan that no cluster clause of a regime covers, for each capability and budget.
@@ -208,6 +209,9 @@ def assess(
         targets alone, and with nothing of what drives the answer or of committing to a plan (docs/performance.md says how near).
     progress
         Told what is being done, several times a second; what it raises ends the work.
+    slow_links
+        Whether the adversary keeps links that are faster than what the rule counts sites together by at that rate; otherwise such
+        a network is refused.
 
     Raises
     ------
@@ -224,9 +228,10 @@ def assess(
     _check_numbers(wanted, budgets, longest)
     if quick and budgets:
         raise InputError("budgets", "none with a quick answer, which is for targets; leave quick out", budgets[0])
+    links = network(network_profile)
     arena = (prepare_quickly if quick else prepare)(
         rule,
-        network(network_profile),
+        within_links(links, rule.interconnect_limit_gbit_s) if slow_links else links,
         longest_days=longest,
         node_limit=node_limit,
         chips=[chip(name).chip for name in chips] if chips else None,

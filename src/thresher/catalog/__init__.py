@@ -2,7 +2,7 @@
 
 from thresher.catalog.chips import Chip, chip, chips, filter_chips
 from thresher.catalog.measurements import table, table_columns, table_names, table_source
-from thresher.catalog.networks import NetworkProfile, network, networks, round_trips
+from thresher.catalog.networks import NetworkProfile, network, networks, round_trips, within_links
 from thresher.catalog.systems import ReferenceSystem, reference_systems
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "table_columns",
     "table_names",
     "table_source",
+    "within_links",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from thresher.catalog._tables import look_up, nearest, read_rows, typed
@@ -44,6 +44,19 @@ def network(name: str) -> NetworkProfile:
 
 
 @cache
+def within_links(network: NetworkProfile, limit_gbit_s: float | None) -> NetworkProfile:
+    """A network whose links stay at or under what a rule counts nodes together by."""
+    if limit_gbit_s is None:
+        return network
+    most = 1e3 * limit_gbit_s
+    return replace(
+        network,
+        upload_mbps=min(network.upload_mbps, most),
+        download_mbps=min(network.download_mbps, most),
+        regional_mbps=None if network.regional_mbps is None else min(network.regional_mbps, most),
+    )
+
+
 def round_trips(tier: str) -> tuple[float, ...]:
     """The measured round-trip times (ms) of a tier, ascending.
 

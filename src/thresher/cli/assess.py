@@ -187,6 +187,7 @@ def assess(
         programme=None if central_only else programme_with_settings(programme or programme_for(written), levers),
         actor=actor_with_budget(actor, actor_budget),
         quick=quick,
+        slow_links=any(text.partition("=")[0].strip() == "bandwidth" for text in lines),
         progress=progress,
     )
     name = _file_name(result.regime.name) + ("-quick" if quick else "")

@@ -27,7 +27,7 @@ def moving_options(function: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             metavar="NAME=VALUE",
             help="The rule with this line moved (none: without it): compute and owner-compute in H100-equivalents, memory and"
-            " owner-memory in GB, bandwidth in Gbit/s; repeatable.",
+            " owner-memory in GB, bandwidth in Gbit/s (the adversary then keeps faster links at that rate); repeatable.",
         ),
         click.option(
             "--set",

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from thresher.errors import InputError, ThresherError
+from thresher.errors import ThresherError
 from thresher.lab import charts
 from thresher.lab.pages import PAGES, as_json, is_part, page
 from thresher.lab.security import Guard
@@ -76,9 +76,11 @@ def create_app(settings: LabSettings | None = None) -> Starlette:
 
 
 def _check_stores(settings: LabSettings) -> None:
-    for store in settings.stores:
-        if not store.is_file():
-            raise InputError("--store", "a store that `thresher import` made", str(store))
+    if settings.stores:
+        from thresher.records.store import check_file  # noqa: PLC0415 - only the leads need the evidence half
+
+        for store in settings.stores:
+            check_file(store)
 
 
 async def _warm(workshop: Workshop, central: tuple[Any, ...], *later: tuple[Any, ...]) -> None:

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thresher.lab.settings import LabSettings, without_port
+from thresher.lab.settings import LabSettings
 
 COOKIE = "thresher_lab"
 MOST_BODY = 256 * 1024
@@ -85,7 +85,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if without_port(host) not in self.settings.hosts:
+        if not self.settings.answers_to(host):
             return _plain(421, "This lab does not answer to that name.")
         origin = headers.get("origin")
         if (origin is not None and _place(origin) != host.lower()) or _embedded_elsewhere(headers):

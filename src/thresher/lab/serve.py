@@ -8,14 +8,18 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from types import FrameType
 from urllib.parse import urlencode
 
 import uvicorn
+from starlette.applications import Starlette
 
 from thresher.errors import InputError
 from thresher.lab.app import create_app
 from thresher.lab.settings import LabSettings
 
+SHUTDOWN_SECONDS = 3
+"""How long those who wait are let finish; a computation ends at its next step."""
 THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a browser on this machine finds a lab that listens on all addresses."""
 
@@ -39,18 +43,33 @@ def serve(settings: LabSettings, *, browser: bool = True, tell: Callable[[str], 
     ready.run(sockets=[listening])
 
 
+class LabServer(uvicorn.Server):
+    """A server that ends what is being worked out when it is interrupted, so that those who wait are answered."""
+
+    def __init__(self, app: Starlette, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ctrl-C, or the system's wish that it end."""
+        self._app.state.workshop.close()
+        super().handle_exit(sig, frame)
+
+
 def server(settings: LabSettings) -> uvicorn.Server:
     """What serves a lab; ``run(sockets=[...])`` does, until its ``should_exit`` is set."""
-    return uvicorn.Server(
+    app = create_app(settings)
+    return LabServer(
+        app,
         uvicorn.Config(
-            create_app(settings),
+            app,
             log_level="warning",
             ws="none",
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +68,9 @@ OWN_TABLES = {
     },
 }
 """What the store keeps beside the evidence; where a judgement or a decision was withdrawn, the last one is blank."""
+LATER_TABLES = ("lead_decision_history",)
+"""Those of the store's own tables that came later: a store without them is read as if they were empty, and gets them when it is
+written to."""
 
 _VIEWS = {name: f"SELECT * FROM {{store}}.{name}" for name in (*tables(), "quarantine", "imports")} | {
     "judgements": """
@@ -98,7 +101,7 @@ def create_store(store: Path) -> None:
         The file is there already, or cannot be written.
     """
     statements = [
-        f"CREATE TABLE {name} ({', '.join(f'{quoted(column)} {sql}' for column, sql in columns.items())})"
+        _creating(name, columns)
         for name, columns in ({name: columns_sql(name) for name in tables()} | OWN_TABLES).items()
     ]
     try:
@@ -150,7 +153,7 @@ def open_store(store: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckD
     InputError
         The file is not a store, was made by a later version, is held by another process, or cannot be written.
     """
-    _check_file(store)
+    check_file(store)
     try:
         connection = duckdb.connect(
             str(store),
@@ -160,9 +163,11 @@ def open_store(store: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckD
     except (duckdb.Error, UnicodeError) as error:
         raise _not_opened(store, error) from None
     try:
-        _check_layout(connection, store)
+        lacking = _check_layout(connection, store)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("BEGIN")
+        if lacking:
+            (_stand_in if read_only else _add_tables)(connection, lacking)
         yield connection
         connection.execute("COMMIT")
     except duckdb.Error as error:
@@ -184,19 +189,22 @@ def attach_evidence(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
     InputError
         The file is not a store, was made by a later version, or is being written by another process.
     """
-    _check_file(store)
+    check_file(store)
     connection.execute(f"DETACH DATABASE IF EXISTS {_ALIAS}")
     try:
         connection.execute(f"ATTACH {literal(str(store))} AS {_ALIAS} (READ_ONLY, TYPE duckdb)")
     except (duckdb.Error, UnicodeError) as error:
         raise _not_opened(store, error) from None
     try:
-        _check_layout(connection, store, f"{_ALIAS}.")
+        lacking = _check_layout(connection, store, f"{_ALIAS}.")
     except InputError:
         connection.execute(f"DETACH {_ALIAS}")
         raise
+    for name in lacking:
+        connection.execute(f"CREATE OR REPLACE VIEW main.{name} AS {_no_rows_of(name)}")
     for name, query in _VIEWS.items():
-        connection.execute(f"CREATE OR REPLACE VIEW main.{name} AS {query.format(store=f'{_ALIAS}.main')}")
+        place = "main" if any(table in query for table in lacking) else f"{_ALIAS}.main"
+        connection.execute(f"CREATE OR REPLACE VIEW main.{name} AS {query.format(store=place)}")
 
 
 def query_of(view: str) -> str:
@@ -315,7 +323,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _check_file(store: Path) -> None:
+def check_file(store: Path) -> None:
     """Refuse what is not a DuckDB file before the engine guesses what else it may be."""
     try:
         with store.open("rb") as stream:
@@ -327,8 +335,8 @@ def _check_file(store: Path) -> None:
         raise InputError(str(store), "a store that `thresher import` made, and this is another kind of file")
 
 
-def _check_layout(connection: duckdb.DuckDBPyConnection, store: Path, prefix: str = "") -> None:
-    """Refuse a database that is not a store, or whose tables are not those that this version reads."""
+def _check_layout(connection: duckdb.DuckDBPyConnection, store: Path, prefix: str = "") -> tuple[str, ...]:
+    """Refuse a database that is not a store, or whose tables are not those that this version reads; the later ones it lacks."""
     try:
         facts = dict(connection.execute(f"SELECT name, value FROM {prefix}meta").fetchall())
         version = int(facts["version"])
@@ -336,13 +344,38 @@ def _check_layout(connection: duckdb.DuckDBPyConnection, store: Path, prefix: st
         raise InputError(str(store), "a store that `thresher import` made, and this is another database") from None
     if version > VERSION:
         raise InputError(str(store), f"a store of version {VERSION} at most; a later Thresher made it", version)
-    if facts.get("tables") != _tables_fingerprint():
+    lacking = {_tables_fingerprint(): (), _tables_fingerprint(LATER_TABLES): LATER_TABLES}
+    if facts.get("tables") not in lacking:
         raise InputError(str(store), "a store with the tables of this Thresher: import the files into a new one")
+    return lacking[facts["tables"]]
 
 
-def _tables_fingerprint() -> str:
-    layout = {name: columns_sql(name) for name in tables()} | OWN_TABLES
+def _tables_fingerprint(without: Sequence[str] = ()) -> str:
+    own = {name: columns for name, columns in OWN_TABLES.items() if name not in without}
+    layout = {name: columns_sql(name) for name in tables()} | own
     return hashlib.sha256(json.dumps(layout).encode()).hexdigest()
+
+
+def _add_tables(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Give a store the tables that it lacks, with whatever else is written in the same transaction, or not at all."""
+    for name in names:
+        connection.execute(_creating(name, OWN_TABLES[name]))
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'tables'", [_tables_fingerprint()])
+
+
+def _stand_in(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Let a connection that only reads see empty tables where a store lacks them."""
+    for name in names:
+        connection.execute(f"CREATE TEMP VIEW {name} AS {_no_rows_of(name)}")
+
+
+def _no_rows_of(name: str) -> str:
+    columns = ", ".join(f"NULL::{sql} AS {quoted(column)}" for column, sql in OWN_TABLES[name].items())
+    return f"SELECT {columns} WHERE false"
+
+
+def _creating(name: str, columns: Mapping[str, str]) -> str:
+    return f"CREATE TABLE {name} ({', '.join(f'{quoted(column)} {sql}' for column, sql in columns.items())})"
 
 
 def _not_opened(store: Path, error: Exception) -> InputError:

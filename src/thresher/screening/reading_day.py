@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from thresher.errors import InputError
 from thresher.screening.engine import Engine
 
+LAST_YEAR = 2999
+"""Days after it are slips of the pen; arithmetic on dates ends with the year 9999."""
 _DATED = {"custody": "at", "purchases": "date", "declarations": "declared_on", "power": "month", "pings": "at"}
 
 
@@ -20,6 +22,8 @@ def reading_day(engine: Engine, as_of: date | None, look_back_days: int) -> date
     """
     if look_back_days < 1:
         raise InputError("look-back", "at least 1 day", look_back_days)
+    if as_of is not None and as_of.year > LAST_YEAR:
+        raise InputError("as of", f"a day up to the year {LAST_YEAR}", as_of.isoformat())
     if as_of is not None:
         return as_of
     days = [engine.table(table)[column].max().cast("date") for table, column in _DATED.items()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.catalog import NetworkProfile
+from thresher.catalog import NetworkProfile, within_links
 from thresher.evasion.best_response import unseen_settings
 from thresher.evasion.evaluation import MISSED, Evaluated, evaluate_grid
 from thresher.evasion.pattern import Plans
@@ -39,19 +39,6 @@ class Task:
     chips: tuple[str, ...]
     precisions: tuple[str, ...]
     modes: tuple[str, ...]
-
-
-def within_links(network: NetworkProfile, limit_gbit_s: float | None) -> NetworkProfile:
-    """A network whose links stay at or under what a rule counts nodes together by."""
-    if limit_gbit_s is None:
-        return network
-    most = 1e3 * limit_gbit_s
-    return replace(
-        network,
-        upload_mbps=min(network.upload_mbps, most),
-        download_mbps=min(network.download_mbps, most),
-        regional_mbps=None if network.regional_mbps is None else min(network.regional_mbps, most),
-    )
 
 
 def work_out(task: Task, progress: Progress = silent) -> Mapping[str, np.ndarray]:

@@ -13,7 +13,7 @@ from starlette.datastructures import ImmutableMultiDict
 
 from thresher.errors import InputError
 from thresher.lab.fields import Field, Filled, fill
-from thresher.lab.rules import regime_choices
+from thresher.lab.rules import edition_of, regime_choices
 from thresher.lab.settings import LabSettings
 from thresher.sources import load_quantities
 
@@ -41,6 +41,8 @@ class Asked:
     as_of: date | None
     look_back_days: int
     top: int = TOP
+    edition: tuple[tuple[int, int], ...] = ()
+    """The state of the regime's file, where it is a person's own: a rule that was edited is read anew."""
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -68,6 +70,11 @@ class Question:
     asked: Asked
     prior_share: float
     filters: Filters
+
+    @property
+    def sent(self) -> list[tuple[str, Any]]:
+        """The state for the address that a reviewer's word goes to: what is wrong stays in it, so that the word is refused."""
+        return [*self.form.query, *((name, self.form.texts[name]) for name in self.form.problems)]
 
     @property
     def command(self) -> list[str]:
@@ -117,7 +124,7 @@ def controls(lab: LabSettings) -> list[Field]:
             ],
         ),
         Field("country", "Country", "text", "", heading=SHOWN, help="two letters, as the register of parties has it: US"),
-        *([] if len(names) == 1 else [Field("store", "Store", "choice", names[0][0], choices=names, heading=SCREENING)]),
+        Field("store", "Store", "choice", names[0][0], choices=names, heading=SCREENING),
         Field(
             "prior", "Share that hides, before any finding", "number", prior.value, "", LEAST_PRIOR, MOST_PRIOR,
             slider=(prior.low, prior.high), log=True, heading=SCREENING, help="the prior; moving it needs no new screening",
@@ -148,8 +155,9 @@ def read(query: ImmutableMultiDict[str, str], lab: LabSettings) -> Question:
     as_of, form = _day(form)
     form = _country(form)
     stores = store_names(lab.stores)
-    store = stores[form["store"]] if "store" in form.fields else next(iter(stores.values()))
-    asked = Asked(store, form["regime"], as_of, form["look_back"], int(form["top"]))
+    asked = Asked(
+        stores[form["store"]], form["regime"], as_of, form["look_back"], int(form["top"]), edition_of(form["regime"])
+    )
     filters = Filters(
         form["text"], form["least"] / 100.0, form["together"], form["only"], form["country"].upper(), form["decision"]
     )

@@ -186,16 +186,21 @@ class Evidence:
 
     @contextmanager
     def _own_write(self, store: Path) -> Iterator[None]:
-        """A write of ours: the file looks another afterwards, and its evidence is the same."""
+        """A write of ours: the file looks another afterwards, and its evidence is the same.
+
+        After an error what is kept may not show what was written: the file then counts as changed by somebody else.
+        """
         with self._guard:
             file = self._file(store)
             self._look(store, file)
             file.writing = True
         try:
             yield
+            with self._guard:
+                file.stamp = _stamp(store)
         finally:
             with self._guard:
-                file.stamp, file.writing = _stamp(store), False
+                file.writing = False
 
     def _file(self, store: Path) -> _File:
         return self._files.setdefault(store.resolve(), _File())

@@ -6,17 +6,20 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from thresher.assessment.formats import many
 from thresher.lab.charts import Chart, Row
 from thresher.lab.leads.asked import ANY, DECIDED, PATH, READINGS, UNDECIDED, Filters, Question
+from thresher.lab.opening import Cited, Number, cited
 from thresher.lab.pages import address
 from thresher.result import Explanation
 from thresher.screening.dossiers.exports import WORDS
 from thresher.screening.dossiers.text import percent, short, signed, visible
 from thresher.screening.leads import Lead
 from thresher.screening.review import LeadForReview, ScreenedForReview
+from thresher.sources import load_quantities
 
 MOST_LETTERS = 90
 """Letters of a name in the list; the dossier has all of them."""
@@ -24,16 +27,6 @@ LETTERS_ON_AXIS = 30
 MAIN_REASONS = 3
 THREE = (("as_it_reads", "As it reads"), ("networked", "Networked"), ("together", "As one cluster"))
 """The readings of a rule, in the order of how much they add up, with their headings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probability:
-    """A lead's probability as a number that opens: its words, and the sum it comes from."""
-
-    id: str
-    words: str
-    explanation: Explanation
-    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,7 @@ class Listed:
     name: str
     owner: str
     countries: str
-    probability: Probability
+    probability: Number
     readings: tuple[tuple[str, str], ...]
     times: str
     reasons: tuple[str, ...]
@@ -129,7 +122,9 @@ def _row(one: LeadForReview, question: Question) -> Listed:
         name=said(lead.name or lead.owner),
         owner=said(lead.owner),
         countries=", ".join(said(country) for country in countries_of(one)),
-        probability=Probability(f"lead-{lead.rank}", percent(lead.probability), sum_behind(lead, question.prior_share)),
+        probability=Number(
+            f"lead-{lead.rank}", percent(lead.probability), sum_behind(lead, question.prior_share), (_cited_prior(),)
+        ),
         readings=tuple((label, WORDS[getattr(lead.readings, name)]) for name, label in THREE),
         times=f"{held:.2g}",
         reasons=tuple(
@@ -139,6 +134,14 @@ def _row(one: LeadForReview, question: Question) -> Listed:
         ),
         decision="" if decision is None else visible(decision.decision or ""),
         decided_by="" if decision is None else f"{said(decision.reviewer, 40)}, {decision.at:%Y-%m-%d}",
+    )
+
+
+@cache
+def _cited_prior() -> Cited:
+    """The prior that ships, and where all of it is said."""
+    return cited(
+        load_quantities("thresher.screening", "leads.yaml")["prior_share_of_hiders"], "screening/data/leads.yaml"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -106,11 +107,18 @@ def history(decisions: Sequence[LeadDecision]) -> list[dict[str, Any]]:
     ]
 
 
-def pairs_shown(pairs: Sequence[Mapping[str, Any]], judged: Mapping[Pair, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def about_pair(store: Path, pair: Pair) -> str:
+    """A name for what a word is about: this pair, in this store."""
+    return digest(str(store.resolve()), *pair)
+
+
+def pairs_shown(
+    store: Path, pairs: Sequence[Mapping[str, Any]], judged: Mapping[Pair, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """The doubtful pairs side by side, with the word on each that stands."""
     return [
         {
-            "about": digest(*_in_order(pair)),
+            "about": about_pair(store, _in_order(pair)),
             "probability": percent(pair["probability"]),
             "sides": [_side(pair, side) for side in ("left", "right")],
             "same": {name: _is_same(pair, name) for name in SHOWN_OF_A_SIDE},
@@ -143,12 +151,14 @@ def _word_on(word: Mapping[str, Any] | None) -> dict[str, str]:
     return {"verdict": word["verdict"], "by": f"{said(word['reviewer'])}, {word['at']:%Y-%m-%d}{note}"}
 
 
-def others_judged(pairs: Sequence[Mapping[str, Any]], judged: Mapping[Pair, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def others_judged(
+    store: Path, pairs: Sequence[Mapping[str, Any]], judged: Mapping[Pair, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """The words that stand on pairs that are not among the doubtful ones."""
     listed = {_in_order(pair) for pair in pairs}
     return [
         {
-            "about": digest(*pair),
+            "about": about_pair(store, pair),
             "sides": [
                 {"mention": said(mention), "name": said(word[f"{side}_name"])}
                 for mention, side in zip(pair, ("left", "right"), strict=True)
@@ -160,7 +170,9 @@ def others_judged(pairs: Sequence[Mapping[str, Any]], judged: Mapping[Pair, Mapp
     ]  # fmt: skip
 
 
-def pair_of(about: str, pairs: Sequence[Mapping[str, Any]], judged: Mapping[Pair, Mapping[str, Any]]) -> Pair | None:
+def pair_of(
+    about: str, store: Path, pairs: Sequence[Mapping[str, Any]], judged: Mapping[Pair, Mapping[str, Any]]
+) -> Pair | None:
     """The pair that a button was about; None where it is not there any more."""
     known = [*(_in_order(pair) for pair in pairs), *judged]
-    return next((pair for pair in known if digest(*pair) == about), None)
+    return next((pair for pair in known if about_pair(store, pair) == about), None)

@@ -13,6 +13,7 @@ from thresher.lab.leads.listed import count_words, figures, listed, odds_chart, 
 from thresher.lab.leads.reviewing import Words, digest, history, others_judged, pairs_shown
 from thresher.lab.pages import address, command_line
 from thresher.records.decisions import DECISIONS
+from thresher.screening.dossiers import leads_as_csv
 from thresher.screening.review import ScreenedForReview, with_prior
 
 
@@ -97,6 +98,13 @@ def the_decision(question: Question, held: Held, rank: int, words: Words | None 
         "send": address(f"{PATH}/{rank}/decide", question.sent),
         "decide_command": command_line(_decide_words(question, owner)),
     }
+
+
+def as_csv(question: Question, held: Held) -> str:
+    """The leads as the command's ``--csv`` writes them."""
+    leads = at(held, question).leads
+    decisions = {one.lead.owner: one.decision for one in leads if one.decision is not None}
+    return leads_as_csv([one.lead for one in leads], decisions)
 
 
 def _decide_words(question: Question, owner: str) -> list[str]:

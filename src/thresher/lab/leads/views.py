@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import cache, partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -17,17 +19,27 @@ from starlette.routing import Route
 from thresher.errors import InputError, ThresherError
 from thresher.lab.leads.asked import PATH, Question, read
 from thresher.lab.leads.evidence import STEPS, Evidence, Held
-from thresher.lab.pages import address, as_json, command_line, follows, is_part, page, workshop
-from thresher.lab.work import SLOW
+from thresher.lab.pages import (
+    address,
+    as_json,
+    follows,
+    is_part,
+    page,
+    refused_json,
+    told_wrong,
+    workshop,
+)
+from thresher.lab.work import LONG, Cancelled
 
 if TYPE_CHECKING:
     from thresher.lab.leads.reviewing import Words
-    from thresher.screening.review import ScreenedForReview
 
 NEEDED = ("duckdb", "ibis", "splink", "pyarrow")
 """Some of the modules that the extra ``screen`` brings."""
 MOST_DIGITS = 6
 """Digits of a rank that is read as a number at all."""
+DATABASE, EVIDENCE_HALF = "thresher.records.decisions", "thresher.lab.leads.shown"
+"""What the form needs, and what its leads need: seconds to load, so that a thread does it and no other page waits."""
 WAIT = "wait"
 """In an address: answer when the screening is there, for a browser that runs no script."""
 
@@ -36,6 +48,11 @@ WAIT = "wait"
 def lacking() -> str:
     """The first module that a screening needs and that is not installed; nothing where all are."""
     return next((name for name in NEEDED if find_spec(name) is None), "")
+
+
+async def _load(module: str) -> None:
+    """Load a module by a thread; what a handler then imports is there at once."""
+    await run_in_threadpool(import_module, module)
 
 
 def evidence(request: Request) -> Evidence:
@@ -56,10 +73,12 @@ def with_store(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def handled(request: Request) -> Response:
         settings = request.app.state.settings
         if settings.stores and not lacking():
+            await _load(DATABASE)
             return await handler(request, read(request.query_params, settings))
         if request.url.path.endswith(".json"):
             return as_json({"error": "this lab has no store: thresher lab --store FILE"}, 404)
-        return page(request, "leads_none.html.j2", lacking=lacking())
+        status = 200 if request.method in ("GET", "HEAD") else 404  # nothing is there that could be changed
+        return page(request, "leads_none.html.j2", status=status, lacking=lacking())
 
     return handled
 
@@ -67,8 +86,11 @@ def with_store(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 async def leads(request: Request, question: Question) -> Response:
     """The page, or its answer; while its store is being screened, how far that is."""
     if is_part(request) and question.form.problems:
-        return page(request, "leads_problems.html.j2", headers={"HX-Reswap": "none"}, form=question.form)
-    context = _list(question, await _if_kept(request, question))
+        return told_wrong(request, question.form)
+    held = await _if_kept(request, question)
+    context = (
+        _pending(question, address(f"{PATH}/answer", question.form.query)) if held is None else _list(question, held)
+    )
     if is_part(request):
         headers = follows(request, address(PATH, question.form.query))
         return page(request, "leads_answer.html.j2", headers=headers, oob=True, **context)
@@ -77,11 +99,31 @@ async def leads(request: Request, question: Question) -> Response:
 
 async def answer(request: Request, question: Question) -> Response:
     """The list when the screening is there; a part that a page waits for."""
+    return await _waited_for(
+        request, question, "leads_answer.html.j2", lambda held: {"oob": False, **_list(question, held)}
+    )
+
+
+async def _waited_for(
+    request: Request, question: Question, template: str, shown: Callable[[Held], dict[str, Any]]
+) -> Response:
+    """A part that a page waits for, or why there is none; whatever went wrong, a page that asks again and again is to stop."""
     try:
-        held = await _screened(request, question)
+        return page(request, template, **shown(await _screened(request, question)))
+    except Cancelled:
+        raise
     except ThresherError as error:
-        return page(request, "leads_refused.html.j2", error=str(error), again=address(PATH, question.form.query))
-    return page(request, "leads_answer.html.j2", oob=False, **_list(question, held))
+        words = str(error)
+    except Exception:
+        logging.getLogger(__name__).exception("a screening of %s failed", question.asked.store)
+        words = f"{question.asked.store.name} could not be screened: an error of Thresher's, which the lab's log tells."
+    return page(request, "leads_refused.html.j2", error=words, again=address(PATH, question.form.query))
+
+
+def _list(question: Question, held: Held) -> dict[str, Any]:
+    from thresher.lab.leads.shown import the_list  # noqa: PLC0415 - loaded with the screening, as wherever there is one
+
+    return the_list(question, held)
 
 
 async def progress(request: Request, question: Question) -> Response:
@@ -102,41 +144,58 @@ async def dossier(request: Request, question: Question) -> Response:
     return page(request, "lead.html.j2", **_dossier(question, held, rank))
 
 
+def _dossier(question: Question, held: Held, rank: int, words: Words | None = None) -> dict[str, Any]:
+    from thresher.lab.leads.shown import the_dossier  # noqa: PLC0415
+
+    return the_dossier(question, held, rank, words)
+
+
 async def dossier_later(request: Request, question: Question) -> Response:
     """The dossier when the screening is there; a part that a page waits for."""
     rank = _rank(request)
-    try:
-        context = _dossier(question, await _screened(request, question), rank)
-    except ThresherError as error:
-        return page(request, "leads_refused.html.j2", error=str(error), again=address(PATH, question.form.query))
-    return page(request, "lead_answer.html.j2", **context)
+    return await _waited_for(request, question, "lead_answer.html.j2", lambda held: _dossier(question, held, rank))
 
 
 async def decide(request: Request, question: Question) -> Response:
     """Save a decision about a lead, or say what is wrong with it beside its field, everything typed still there."""
-    from thresher.lab.leads import reviewing  # noqa: PLC0415 - the evidence half is loaded by now
+    await _load(EVIDENCE_HALF)
+    from thresher.lab.leads import reviewing, shown  # noqa: PLC0415
 
     rank = _rank(request)
-    words = reviewing.decision_in(await reviewing.typed(request))
+    words = _sure(reviewing.decision_in(await reviewing.typed(request)), question)
     held = await _screened(request, question)
     owner = held.screened.lead(rank).lead.owner
-    if words.about != reviewing.digest(owner):
+    if not question.form.problems and words.about != shown.about_lead(question, held, owner):
         words = words.refused(
-            InputError("the lead", "the one that was shown: the records have changed since, look again")
+            InputError("the lead", "the one that was shown: the lab or its records changed since, look again")
         )
     if not words.problems:
         write = partial(evidence(request).decide, question.asked, owner, words.choice)
         words = await _saved(words, partial(write, reviewer=words.reviewer, note=words.note))
         question = _named(request, question, words)
         held = await _screened(request, question)
-    here = address(f"{PATH}/{rank}", question.form.query)
+    here, status = address(f"{PATH}/{rank}", question.form.query), _status(question)
     if is_part(request):
-        context = {**_around(question, held, rank), **_decision(question, held, rank, words)}
+        context = shown.the_way_around(question, held, rank) | shown.the_decision(question, held, rank, words)
         headers = {"HX-Replace-Url": here} if words.saved else None
-        return page(request, "lead_decided.html.j2", headers=headers, oob=True, **context)
+        return page(request, "lead_decided.html.j2", status=status, headers=headers, oob=True, **context)
     if words.saved:
         return RedirectResponse(f"{here}#decision", status_code=303)
-    return page(request, "lead.html.j2", **_dossier(question, held, rank, words))
+    return page(request, "lead.html.j2", status=status, **shown.the_dossier(question, held, rank, words))
+
+
+def _sure(words: Words, question: Question) -> Words:
+    """The words, refused where the address asks for what is not there: they would be about another rule or store than meant."""
+    wrong = question.form.problems
+    return (
+        replace(words, problems={**words.problems, "all": "Nothing was saved. " + " ".join(wrong.values())})
+        if wrong
+        else words
+    )
+
+
+def _status(question: Question) -> int:
+    return 422 if question.form.problems else 200
 
 
 async def pairs(request: Request, question: Question) -> Response:
@@ -149,36 +208,42 @@ async def pairs(request: Request, question: Question) -> Response:
     return page(request, "leads_pairs.html.j2", **_pairs(question, held))
 
 
+def _pairs(question: Question, held: Held, words: Words | None = None) -> dict[str, Any]:
+    from thresher.lab.leads.shown import the_pairs  # noqa: PLC0415
+
+    return the_pairs(question, held, words)
+
+
 async def pairs_later(request: Request, question: Question) -> Response:
     """The pairs when the screening is there; a part that a page waits for."""
-    try:
-        held = await _screened(request, question)
-    except ThresherError as error:
-        return page(request, "leads_refused.html.j2", error=str(error), again=address(PATH, question.form.query))
-    return page(request, "leads_pairs_answer.html.j2", **_pairs(question, held))
+    return await _waited_for(request, question, "leads_pairs_answer.html.j2", lambda held: _pairs(question, held))
 
 
 async def judge(request: Request, question: Question) -> Response:
     """Save a word on a pair, or say what is wrong."""
+    await _load(EVIDENCE_HALF)
     from thresher.lab.leads import reviewing  # noqa: PLC0415
 
-    words = reviewing.verdict_in(await reviewing.typed(request))
+    words = _sure(reviewing.verdict_in(await reviewing.typed(request)), question)
     held = await _screened(request, question)
-    pair = reviewing.pair_of(words.about, held.screened.pairs, held.judged)
+    pair = reviewing.pair_of(words.about, question.asked.store, held.screened.pairs, held.judged)
     if pair is None and "all" not in words.problems:
-        words = words.refused(InputError("the pair", "one that was shown: the records have changed since, look again"))
+        words = words.refused(
+            InputError("the pair", "one that was shown: the lab or its records changed since, look again")
+        )
     if pair is not None and not words.problems:
         write = partial(evidence(request).judge, question.asked, pair, words.choice)
         words = await _saved(words, partial(write, reviewer=words.reviewer, note=words.note))
         question = _named(request, question, words)
         held = await _screened(request, question)
-    here = address(f"{PATH}/pairs", question.form.query)
+    here, status = address(f"{PATH}/pairs", question.form.query), _status(question)
     if is_part(request):
         headers = {"HX-Replace-Url": here} if words.saved else None
-        return page(request, "leads_pairs_answer.html.j2", headers=headers, **_pairs(question, held, words))
+        context = _pairs(question, held, words)
+        return page(request, "leads_pairs_answer.html.j2", status=status, headers=headers, **context)
     if words.saved:
         return RedirectResponse(here, status_code=303)
-    return page(request, "leads_pairs.html.j2", **_pairs(question, held, words))
+    return page(request, "leads_pairs.html.j2", status=status, **_pairs(question, held, words))
 
 
 async def again(request: Request, question: Question) -> Response:
@@ -190,20 +255,22 @@ async def again(request: Request, question: Question) -> Response:
 async def as_data(request: Request, question: Question) -> Response:
     """The JSON twin: what the command writes."""
     if question.form.problems:
-        return as_json({"error": " ".join(question.form.problems.values())}, 422)
-    return as_json(_at(await _screened(request, question), question).result.as_json())
+        return refused_json(question.form)
+    held = await _screened(request, question)
+    from thresher.lab.leads.shown import at  # noqa: PLC0415
+
+    return as_json(at(held, question).result.as_json())
 
 
 async def as_table(request: Request, question: Question) -> Response:
     """The list as the command's ``--csv`` writes it."""
-    from thresher.screening.dossiers import leads_as_csv  # noqa: PLC0415
-
     if question.form.problems:
         return PlainTextResponse(" ".join(question.form.problems.values()) + "\n", status_code=422)
-    screened = _at(await _screened(request, question), question)
-    decisions = {one.lead.owner: one.decision for one in screened.leads if one.decision is not None}
-    text = leads_as_csv([one.lead for one in screened.leads], decisions)
-    return Response(text, media_type="text/csv", headers={"Content-Disposition": 'attachment; filename="leads.csv"'})
+    held = await _screened(request, question)
+    from thresher.lab.leads.shown import as_csv  # noqa: PLC0415
+
+    headers = {"Content-Disposition": 'attachment; filename="leads.csv"'}
+    return Response(as_csv(question, held), media_type="text/csv", headers=headers)
 
 
 async def _screened(request: Request, question: Question) -> Held:
@@ -211,12 +278,13 @@ async def _screened(request: Request, question: Question) -> Held:
     stores, asked = evidence(request), question.asked
     held = stores.found(asked)
     while held is None:  # once, unless the store changes meanwhile
-        await workshop(request).run(request, stores.key(asked), partial(_screen, stores, question), SLOW)
+        await workshop(request).run(request, stores.key(asked), partial(_screen, stores, question), LONG)
         held = stores.found(asked)
     return held
 
 
 def _screen(stores: Evidence, question: Question, tell: Callable[[str], None]) -> None:
+    import_module(EVIDENCE_HALF)  # here, where it holds up nobody
     stores.screen(question.asked, tell)
 
 
@@ -265,9 +333,15 @@ def _pending(question: Question, later: str) -> dict[str, Any]:
 
 async def style(_request: Request) -> Response:
     """The style of dossiers."""
+    text = await run_in_threadpool(_dossier_css)
+    return Response(text, media_type="text/css", headers={"Cache-Control": "private, max-age=86400"})
+
+
+@cache
+def _dossier_css() -> str:
     from thresher.screening.dossiers.fragment import fragment_css  # noqa: PLC0415
 
-    return Response(fragment_css(), media_type="text/css", headers={"Cache-Control": "private, max-age=86400"})
+    return fragment_css()
 
 
 def _route(path: str, handler: Handler, method: str = "GET") -> Route:

@@ -43,9 +43,18 @@ async def opened(request: Request) -> Response:
                 raise InputError("plan file", "a file to open")
             query = _query_of_file(file.filename[-80:], await file.read(MOST_FILE + 1))
         except InputError as error:
+            if is_part(request):  # the plan on the page stays
+                return page(request, "plan_not_opened.html.j2", headers={"HX-Reswap": "none"}, refused=str(error))
             usual = _whole(_context(read(ImmutableMultiDict())), refused=str(error))
             return page(request, "plan.html.j2", status=422, **usual)
+    if is_part(request):
+        return Response(headers={"HX-Redirect": address(PATH, query)})
     return RedirectResponse(address(PATH, query), status_code=303)
+
+
+async def to_the_page(_request: Request) -> Response:
+    """The address that files are sent to, followed as a link."""
+    return RedirectResponse(PATH, status_code=307)
 
 
 def _query_of_file(name: str, content: bytes) -> list[tuple[str, str]]:
@@ -105,6 +114,7 @@ def _whole(context: dict[str, Any], refused: str = "") -> dict[str, Any]:
 routes = [
     Route(PATH, plan),
     Route(f"{PATH}/open", opened, methods=["POST"]),
+    Route(f"{PATH}/open", to_the_page),
     Route(f"{PATH}/everything", everything),
     Route(f"{PATH}.json", as_data),
     Route(f"{PATH}.toml", as_file),

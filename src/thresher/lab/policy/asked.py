@@ -67,7 +67,7 @@ class Asked:
             self.rule(), targets=self.targets, network_profile=self.network, chips=self.chips or None,
             precisions=self.formats or NUMBER_FORMATS, modes=self.modes or DISTRIBUTED_MODES, longest_days=self.days,
             node_limit=self.nodes, draws=draws, programme=self.programme_with_settings(), actor=self.actor_with_budget(),
-            quick=True, progress=progress,
+            quick=True, slow_links="bandwidth" in dict(self.lines), progress=progress,
         )  # fmt: skip
 
     def command(self) -> list[str]:

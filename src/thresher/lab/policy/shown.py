@@ -219,6 +219,12 @@ def _burden(assessment: Assessment, prefix: str) -> Chart:
     return Chart("policy-burden", "Burden on reference systems", caption, rows, f"{prefix}burden")
 
 
+def _place(axis: str) -> int:
+    """Where an axis stands, the same for every plan, so that two charts can be read across."""
+    order = list(say.AXES.values())
+    return order.index(axis) if axis in order else len(order)
+
+
 def _horizon(assessment: Assessment, prefix: str) -> Chart | None:
     """How far each plan lies beyond what was ever measured."""
     rows = [
@@ -234,6 +240,7 @@ def _horizon(assessment: Assessment, prefix: str) -> Chart | None:
         for one in answer.plan.horizon
         if math.isfinite(one.ratio) and one.ratio > 0
     ]
+    rows.sort(key=lambda row: _place(str(row["axis"])))
     caption = (
         "How far each plan lies beyond the largest value ever measured in training with infrequent synchronisation; right of 1"
         " is extrapolation."
