@@ -49,7 +49,6 @@ def create_app(settings: LabSettings | None = None) -> Starlette:
     from thresher.lab.policy.views import first_view  # noqa: PLC0415
 
     chosen = settings or LabSettings()
-    _check_stores(chosen)
     first = (*first_view(chosen), of_the_model())
 
     @asynccontextmanager
@@ -73,14 +72,6 @@ def create_app(settings: LabSettings | None = None) -> Starlette:
     )
     app.state.settings = chosen
     return app
-
-
-def _check_stores(settings: LabSettings) -> None:
-    if settings.stores:
-        from thresher.records.store import check_file  # noqa: PLC0415 - only the leads need the evidence half
-
-        for store in settings.stores:
-            check_file(store)
 
 
 async def _warm(workshop: Workshop, central: tuple[Any, ...], *later: tuple[Any, ...]) -> None:

@@ -8,6 +8,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from importlib.util import find_spec
 from types import FrameType
 from urllib.parse import urlencode
 
@@ -32,8 +33,9 @@ def serve(settings: LabSettings, *, browser: bool = True, tell: Callable[[str], 
     Raises
     ------
     InputError
-        The address cannot be had.
+        The address cannot be had, or a file is not what it should be.
     """
+    _check_stores(settings)
     ready = server(settings)
     listening = listen(settings)
     url = address_of(settings, listening.getsockname()[1])
@@ -41,6 +43,15 @@ def serve(settings: LabSettings, *, browser: bool = True, tell: Callable[[str], 
     if browser and settings.token is None:
         threading.Timer(0.5, webbrowser.open, [url]).start()
     ready.run(sockets=[listening])
+
+
+def _check_stores(settings: LabSettings) -> None:
+    """Refuse what is no store before anyone waits for it; without the evidence half the page itself says what to install."""
+    if settings.stores and find_spec("duckdb") is not None:
+        from thresher.records.store import check_file  # noqa: PLC0415 - only the leads need the evidence half
+
+        for store in settings.stores:
+            check_file(store)
 
 
 class LabServer(uvicorn.Server):
