@@ -22,7 +22,7 @@ def lab(store):
         yield url
 
 
-@pytest.fixture(scope="package")  # it leaves before tests elsewhere want an event loop of their own
+@pytest.fixture(scope="module")  # it leaves before tests in other files want an event loop of their own
 def browser():
     """Chromium."""
     if lab_running.chromium() is None:

@@ -1,9 +1,6 @@
 """The policy page as a server answers it: the same numbers as the command, wrong values told, the state in the address."""
 
-import asyncio
 import json
-import threading
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -11,11 +8,9 @@ from starlette.datastructures import QueryParams
 from starlette.testclient import TestClient
 
 from thresher.cli import main
-from thresher.errors import InputError
 from thresher.lab.app import create_app
 from thresher.lab.policy.asked import read
 from thresher.lab.settings import LabSettings
-from thresher.lab.work import MOST_KEPT, Cancelled, Workshop
 
 OWN_RULE = """\
 regime: own
@@ -174,90 +169,6 @@ def test_every_number_opens(client):
 def test_a_rule_without_lines_on_hardware_is_answered(client):
     page = client.get("/policy?regime=eu-ai-act&targets=1e24")
     assert page.status_code == 200 and "No clause of this rule looks at hardware" in page.text
-
-
-class Asker:
-    """A request whose asker leaves after a while."""
-
-    def __init__(self, leaves_after):
-        self.leaves_at = time.monotonic() + leaves_after
-
-    async def is_disconnected(self):
-        return time.monotonic() > self.leaves_at
-
-
-def test_what_nobody_waits_for_any_more_ends():
-    ended = threading.Event()
-
-    def work(progress):
-        try:
-            for _ in range(2000):
-                progress("at it")
-                time.sleep(0.01)
-        except Cancelled:
-            ended.set()
-            raise
-
-    async def leave():
-        workshop = Workshop()
-        with pytest.raises(Cancelled):
-            await workshop.run(Asker(0.2), "key", work)
-        workshop.close()
-
-    asyncio.run(leave())
-    assert ended.wait(5)
-
-
-def test_those_who_ask_the_same_share_one_computation_and_one_may_leave():
-    begun, gone = [], threading.Event()
-
-    def work(progress):
-        begun.append(1)
-        while not gone.wait(0.01):
-            progress("at it")
-        return "done"
-
-    async def ask():
-        workshop = Workshop()
-        staying = asyncio.ensure_future(workshop.run(Asker(60), "key", work))
-        with pytest.raises(Cancelled):
-            await workshop.run(Asker(0.05), "key", work)
-        gone.set()
-        answers = [await staying, await workshop.run(Asker(60), "key", work)]
-        workshop.close()
-        return answers
-
-    assert asyncio.run(ask()) == ["done", "done"]
-    assert begun == [1]
-
-
-def test_a_computation_that_fails_fails_for_all_who_ask_and_is_tried_anew():
-    def fail(progress):
-        progress("at it")
-        time.sleep(0.05)
-        raise InputError("field", "something else")
-
-    async def ask():
-        workshop = Workshop()
-        both = await asyncio.gather(*(workshop.run(Asker(60), "key", fail) for _ in range(2)), return_exceptions=True)
-        again = await workshop.run(Asker(60), "key", lambda _: "right")
-        workshop.close()
-        return both, again
-
-    both, again = asyncio.run(ask())
-    assert all(isinstance(one, InputError) for one in both) and again == "right"
-
-
-def test_answers_are_kept_within_bounds():
-    async def ask():
-        workshop = Workshop()
-        for number in range(MOST_KEPT + 40):
-            await workshop.run(Asker(60), number, lambda _: "small")
-        kept = len(workshop._kept), len(workshop._running)
-        workshop.close()
-        return kept
-
-    assert asyncio.run(ask()) == (MOST_KEPT, 0)
 
 
 def test_an_edited_rule_is_read_anew(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ LOOK_SECONDS = 0.05
 """How often it is looked whether the asker is still there."""
 MOST_KEPT = 256
 """Answers kept for those who ask again; they are small (what a page shows, not the arrays behind it)."""
+GIVES_WAY_SECONDS = 0.25
+"""How long a computation that may follow waits, each time it says how far it is, while a moved slider waits for its own."""
 QUICK, SLOW, LONG = "quick", "slow", "long"
 THREADS = {QUICK: 2, SLOW: 1, LONG: 1}
 """Threads for what a moved slider waits for, for what may follow, and for what takes minutes and must not hold up the others."""
@@ -53,6 +56,7 @@ class Workshop:
         self._pools = {name: ThreadPoolExecutor(count, f"lab-{name}") for name, count in THREADS.items()}
         self._running: dict[Hashable, _Shared] = {}
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._awaited: set[asyncio.Future[Any]] = set()
 
     async def run(self, request: Request, key: Hashable, work: Work, kind: str = QUICK) -> Any:
         """The answer of ``work``, which is told to call what it is given with a message now and then; no answer is not kept.
@@ -74,6 +78,8 @@ class Workshop:
                 await asyncio.wait([shared.future], timeout=LOOK_SECONDS)
                 if not shared.future.done() and await request.is_disconnected():
                     raise Cancelled
+            if shared.future.cancelled():  # the lab is being closed
+                raise Cancelled
             return await asyncio.shield(shared.future)
         finally:
             shared.waiting -= 1
@@ -104,13 +110,27 @@ class Workshop:
         loop = asyncio.get_running_loop()
         shared = _Shared(loop.create_future())
 
+        def tell(message: str) -> None:
+            shared.tell(message)
+            if kind != QUICK:
+                self._give_way(shared)
+
         def computed() -> Any:
             shared.tell("")
-            return work(shared.tell)
+            return work(tell)
 
         shared.future = loop.run_in_executor(self._pools[kind], computed)
         shared.future.add_done_callback(lambda future: self._done(key, shared, future))
         self._running[key] = shared
+        if kind == QUICK:
+            self._awaited.add(shared.future)
+            shared.future.add_done_callback(self._awaited.discard)
+
+    def _give_way(self, shared: _Shared) -> None:
+        """Let what a moved slider waits for go first, for a while: the interpreter runs one thread at a time."""
+        until = time.monotonic() + GIVES_WAY_SECONDS
+        while self._awaited and time.monotonic() < until and not shared.ended.wait(0.01):
+            pass
 
     def _done(self, key: Hashable, shared: _Shared, future: asyncio.Future[Any]) -> None:
         self._forget(key, shared)

@@ -228,12 +228,17 @@ function mark() {
     if (wrong) box?.setAttribute("aria-invalid", "true"); else box?.removeAttribute("aria-invalid");
   });
 }
+function allRight(names) {
+  for (const told of names.map((name) => document.getElementById(`p-${name}`))) if (told?.textContent) told.textContent = "";
+  mark();
+}
 document.addEventListener("htmx:oobAfterSwap", mark);
 
 // ---- a page, and parts of it that come later ----
 
 function ready(root) {
   $$("template.newer", root).forEach(renew);
+  $$("template.right", root).forEach((names) => allRight(JSON.parse(names.content.textContent)));
   follow(root);
   $$("input[type=range][data-for]", root).forEach(setSlider);
   drawAll(root);
