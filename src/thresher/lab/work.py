@@ -20,8 +20,8 @@ Progress = Callable[[str], None]
 Work = Callable[[Progress], Any]
 LOOK_SECONDS = 0.05
 """How often it is looked whether the asker is still there."""
-MOST_KEPT = 256
-"""Answers kept for those who ask again; they are small (what a page shows, not the arrays behind it)."""
+MOST_KEPT = 48
+"""Answers kept for those who ask again: what a page shows, not the arrays behind it, some hundred kilobytes each."""
 GIVES_WAY_SECONDS = 0.25
 """How long a computation that may follow waits, each time it says how far it is, while a moved slider waits for its own."""
 QUICK, SLOW, LONG = "quick", "slow", "long"
