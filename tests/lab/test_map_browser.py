@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.lab.browsing import WAIT_MS, answered, audit, move, open_all, overflow, settle
 
@@ -118,7 +119,7 @@ def test_a_wrong_value_is_told_and_the_map_stays(map_page, watch):
     assert drawn_words(page) == before
     page.fill("#f-memory", "640, 1280")
     answered(page, lambda: page.dispatch_event("#f-memory", "change"))
-    assert page.inner_text("#p-memory") == ""
+    expect(page.locator("#p-memory")).to_have_text("", timeout=WAIT_MS)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
