@@ -11,7 +11,7 @@ from thresher.result import Explanation
 from thresher.sources import Quantity
 
 
-class Cited(NamedTuple):
+class SourceLine(NamedTuple):
     """A source in words, and the address on these pages where all of it is said; blank where there is none."""
 
     text: str
@@ -25,17 +25,17 @@ class Number:
     id: str
     words: str
     explanation: Explanation
-    sources: tuple[Cited, ...]
+    sources: tuple[SourceLine, ...]
     below: str = ""
 
 
-def cited(row: Quantity, file: str = "") -> Cited:
+def cited(row: Quantity, file: str = "") -> SourceLine:
     """A parameter with its value, unit and source; ``file`` where it is not one of the preset's."""
     text = f"{row.name}: {row.value:,.6g} {row.unit} ({row.source.how}: {row.source.title}, {row.source.address})"
-    return Cited(text, address_of(row.name, file))
+    return SourceLine(text, address_of(row.name, file))
 
 
-def cited_chip(one: Chip) -> Cited:
+def cited_chip(one: Chip) -> SourceLine:
     """A chip's figures and where they are from."""
     price = (
         "no price known" if one.price_usd is None else f"{one.price_usd:,.0f} USD ({one.price_kind}, {one.price_date})"
@@ -43,4 +43,4 @@ def cited_chip(one: Chip) -> Cited:
     known = [(one.fp16_tflops, "TFLOP/s FP16"), (one.memory_gb, "GB"), (one.tdp_w, "W")]
     figures = ", ".join(f"{value:,.6g} {unit}" for value, unit in known if value is not None)
     text = f"{one.chip}: {figures}, {price}: {'; '.join(filter(None, (one.spec_source, one.price_source)))}"
-    return Cited(text, f"{PATH}#chip-{one.chip}")
+    return SourceLine(text, f"{PATH}#chip-{one.chip}")

@@ -11,7 +11,7 @@ from functools import lru_cache
 from thresher.assessment.formats import many, percent, significant
 from thresher.catalog import table_source
 from thresher.lab.charts import Chart, Row
-from thresher.lab.opening import Cited, Number
+from thresher.lab.opening import Number, SourceLine
 from thresher.lab.pages import address
 from thresher.result import Explanation
 from thresher.validation import Comparison, ComparisonRow
@@ -164,7 +164,7 @@ def _median(one: Comparison, by: str, prefix: str) -> Number:
     explanation = Explanation(f"median error, {short_name(one)}", value, "share", how, parts)
     number_id = f"{prefix}-{key_of(one).replace('.', '-')}-{by.split(maxsplit=1)[0].lower()}"
     return Number(
-        number_id, percent(value), explanation, tuple(map(Cited, dict.fromkeys(row_sources(one))))[:MOST_SOURCES]
+        number_id, percent(value), explanation, tuple(map(SourceLine, dict.fromkeys(row_sources(one))))[:MOST_SOURCES]
     )
 
 

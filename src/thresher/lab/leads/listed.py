@@ -12,7 +12,7 @@ from typing import Any
 from thresher.assessment.formats import many
 from thresher.lab.charts import Chart, Row
 from thresher.lab.leads.asked import ANY, DECIDED, PATH, READINGS, UNDECIDED, Filters, Question
-from thresher.lab.opening import Cited, Number, cited
+from thresher.lab.opening import Number, SourceLine, cited
 from thresher.lab.pages import address
 from thresher.result import Explanation
 from thresher.screening.dossiers.exports import WORDS
@@ -138,7 +138,7 @@ def _row(one: LeadForReview, question: Question) -> Listed:
 
 
 @cache
-def _cited_prior() -> Cited:
+def _cited_prior() -> SourceLine:
     """The prior that ships, and where all of it is said."""
     return cited(
         load_quantities("thresher.screening", "leads.yaml")["prior_share_of_hiders"], "screening/data/leads.yaml"

@@ -9,7 +9,7 @@ from thresher.assessment import formats
 from thresher.assessment.assess import burden_of_reference_systems
 from thresher.catalog import reference_systems
 from thresher.lab.map_of_lines.shown import MapCell, Picture
-from thresher.lab.opening import Cited, Number
+from thresher.lab.opening import Number, SourceLine
 from thresher.result import Explanation
 from thresher.thresholds import wording as say
 from thresher.thresholds.answers import CellAnswer, Design
@@ -67,7 +67,7 @@ def _marked(picture: Picture, design: Design, cell: CellAnswer, at: str) -> Mark
         interval=formats.span(cost.q05, cost.q95, formats.dollars),
         reached=formats.percent(done.reached),
         chance=Number(f"chance-{at}", formats.percent(done.chance), _chance(picture, design, done), ()),
-        burden=Number(f"burden-{at}", covered, _burden(picture, cell), (Cited(SYSTEMS_SOURCE),)),
+        burden=Number(f"burden-{at}", covered, _burden(picture, cell), (SourceLine(SYSTEMS_SOURCE),)),
         model=say.model(cell.largest_params),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from thresher.assessment import formats
 from thresher.assessment.explain import capability_of
 from thresher.catalog.chips import chip
-from thresher.lab.opening import Cited, Number, cited, cited_chip
+from thresher.lab.opening import Number, SourceLine, cited, cited_chip
 from thresher.lab.plan.form import label
 from thresher.learning.loss_laws import LossLaw
 from thresher.result import Explanation
@@ -122,7 +122,7 @@ class Explained:
         """Whether there is such a number for this plan: not all modes have all outcomes."""
         return name in self._outcome or name in plan_fields() or name in CHIP_FIGURES
 
-    def _sources(self, row: OutcomeField) -> tuple[Cited, ...]:
+    def _sources(self, row: OutcomeField) -> tuple[SourceLine, ...]:
         """The sources of the parameters that an outcome and what it follows from at once rest on, and of its chip."""
         rows = [row, *(known for name in row.follows_from if (known := outcome_fields().get(name)))]
         names = dict.fromkeys(self._parameter(name) for one in rows for name in one.parameters)
@@ -143,7 +143,7 @@ class Explained:
 
 
 @cache
-def _law_lines() -> tuple[Cited, ...]:
+def _law_lines() -> tuple[SourceLine, ...]:
     known = load_quantities("thresher.learning", "loss_laws.yaml")
     file = "learning/data/loss_laws.yaml"
     return tuple(cited(known[f"{LAW}_{name}"], file) for name in LossLaw._fields)

@@ -9,7 +9,7 @@ from thresher.assessment.assess import ClauseMargin, GoalAnswer
 from thresher.assessment.explain import explain_capability, explain_cost
 from thresher.catalog import chip
 from thresher.evasion.best_response import AdversaryPlan
-from thresher.lab.opening import Cited, Number, cited, cited_chip
+from thresher.lab.opening import Number, SourceLine, cited, cited_chip
 from thresher.result import Explanation
 from thresher.simulation import default
 
@@ -116,7 +116,7 @@ def _value(plan: AdversaryPlan, name: str) -> float | None:
     return own.get(name, plan.outcome.get(name, plan.choices.get(name)))
 
 
-def _sources(answer: GoalAnswer, label: str) -> tuple[Cited, ...]:
+def _sources(answer: GoalAnswer, label: str) -> tuple[SourceLine, ...]:
     """The sources of the parameters a line rests on, and of its chip."""
     about, plan = ABOUT.get(label), answer.plan
     found = () if about is None else tuple(cited(default.quantities()[name]) for name in about.rests_on)
