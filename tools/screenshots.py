@@ -61,6 +61,8 @@ def _take(
     page = context.new_page()
     page.goto(path + EXAMPLES.get(path, ""))
     page.wait_for_function(SETTLED, timeout=WAIT_MS)
+    if size == TELEPHONE:
+        page.locator("#answer .verdict").first.evaluate("(one) => one.scrollIntoView({ block: 'end' })")
     page.wait_for_timeout(500)  # charts take their width once more when a scroll bar comes or goes
     content = _smaller(page.screenshot(animations="disabled"))
     context.close()
