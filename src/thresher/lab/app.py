@@ -17,14 +17,13 @@ from starlette.staticfiles import StaticFiles
 
 from thresher.errors import ThresherError
 from thresher.lab import charts
-from thresher.lab.pages import PAGES, as_json, is_part, page
+from thresher.lab.pages import A_DAY, PAGES, as_json, is_part, page
 from thresher.lab.security import Guard
 from thresher.lab.settings import LabSettings
 from thresher.lab.work import Cancelled, Workshop
 
 GONE = 499
 """The status, by the custom of servers, for an asker who has left; nobody reads it."""
-A_DAY = {"Cache-Control": "private, max-age=86400"}
 
 
 class KeptFiles(StaticFiles):

@@ -39,6 +39,10 @@ PAGES = (
 )
 
 
+A_DAY = {"Cache-Control": "private, max-age=86400"}
+"""For files whose address carries the edition: browsers may keep them."""
+
+
 @cache
 def environment() -> Environment:
     """The templates of the lab; every value that is put out is escaped."""

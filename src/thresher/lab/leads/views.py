@@ -20,6 +20,7 @@ from thresher.errors import InputError, ThresherError
 from thresher.lab.leads.asked import PATH, Question, read
 from thresher.lab.leads.evidence import STEPS, Evidence, Held
 from thresher.lab.pages import (
+    A_DAY,
     address,
     as_json,
     follows,
@@ -334,7 +335,7 @@ def _pending(question: Question, later: str) -> dict[str, Any]:
 async def style(_request: Request) -> Response:
     """The style of dossiers."""
     text = await run_in_threadpool(_dossier_css)
-    return Response(text, media_type="text/css", headers={"Cache-Control": "private, max-age=86400"})
+    return Response(text, media_type="text/css", headers=A_DAY)
 
 
 @cache

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from starlette.datastructures import ImmutableMultiDict
 
-from thresher.catalog import networks
 from thresher.errors import InputError
 from thresher.evasion.space import settings as search_settings
+from thresher.lab.adversary import HEADING as ADVERSARY
+from thresher.lab.adversary import days_field, network_field
 from thresher.lab.fields import NO_LINE, Field, Filled, fill, written
 from thresher.lab.pages import address
 from thresher.lab.rules import FIRST_REGIME, regime_choices
@@ -32,7 +33,7 @@ COLOURS = {
     CHANCE: "P(success): the target within the budget",
 }
 FEWEST_DOLLARS, MOST_DOLLARS = 1e6, 1e12
-SHOWN, RULE, ADVERSARY, EFFORT = "What is shown", "The rule", "The adversary", "How fine"
+SHOWN, RULE, EFFORT = "What is shown", "The rule", "How fine"
 EXPECTED_LINES = "LINE, LINE, ... or LOW:HIGH:COUNT, for instance 320, 640, 1280, none"
 
 
@@ -86,7 +87,6 @@ def controls(lab: LabSettings) -> list[Field]:
     """The fields of the page."""
     s = search_settings()
     low, high = s["target_bounds"]
-    nets = [(one.network, f"{one.network}: {one.name}") for one in networks().values()]
     return [
         Field("colour", "Colour by", "choice", COST, choices=list(COLOURS.items()), heading=SHOWN),
         Field(
@@ -99,11 +99,8 @@ def controls(lab: LabSettings) -> list[Field]:
             "target", "Capability wanted", "number", USUAL_TARGET, "quality-adjusted FLOP", low, high, heading=ADVERSARY,
             help="the rules' own lines: 1e24, 1e25, 1e26",
         ),
-        Field("network", "Links between sites", "choice", "study", choices=nets, heading=ADVERSARY),
-        Field(
-            "days", "Longest run", "number", float(s["longest_days"]), "days", 1, float(s["longest_days_allowed"]),
-            heading=ADVERSARY, help="the study: 1.5 years",
-        ),
+        network_field(),
+        days_field(slides=False),
         Field(
             "draws", "Draws of everything uncertain", "choice", str(USUAL_DRAWS), choices=[(str(one), str(one)) for one in DRAWS],
             heading=EFFORT, help=f"at most {MOST_CELLS} combinations here; the command takes more",

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from thresher.errors import InputError
 from thresher.lab.pages import address, as_json, follows, is_part, page, refused_json, told_wrong
 from thresher.lab.plan.form import ONE_OF, OPEN, Question, chips_by_maker, query_of, read
-from thresher.lab.plan.shown import everything as told
+from thresher.lab.plan.shown import everything as all_groups
 from thresher.lab.plan.shown import shown
 from thresher.simulation.plans import check_plan, parse_plan, plan_columns, plan_text, simulate_plan
 
@@ -71,7 +71,7 @@ def _query_of_file(name: str, content: bytes) -> list[tuple[str, str]]:
 
 async def everything(request: Request) -> Response:
     """All outcomes of the plan, each a number that opens: a part of the page, or a page of its own."""
-    groups = told(read(request.query_params).plan)
+    groups = all_groups(read(request.query_params).plan)
     return page(request, "plan_everything.html.j2" if is_part(request) else "plan_outcomes.html.j2", groups=groups)
 
 

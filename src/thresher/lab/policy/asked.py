@@ -13,10 +13,11 @@ from thresher.api import assess
 from thresher.assessment.assess import Assessment
 from thresher.countermeasures.actors import Actor, load_actor
 from thresher.countermeasures.programmes import Programme, load_programme, programme_for
+from thresher.countermeasures.programmes import settings as levers
 from thresher.errors import InputError
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
 from thresher.lab.fields import Filled, fill, written
-from thresher.lab.policy.controls import LINES, MOST_TARGETS, OTHER, choosers, controls, lever_names
+from thresher.lab.policy.controls import LINES, MOST_TARGETS, OTHER, choosers, controls
 from thresher.lab.rules import edition_of
 from thresher.lab.settings import LabSettings
 from thresher.regime import Regime, load_regime
@@ -132,7 +133,7 @@ def _targets(text: str) -> tuple[tuple[float, ...], str]:
 def _asked(form: Filled, targets: tuple[float, ...], regime: str, other: str) -> Asked:
     values, fields = form.values, form.fields
     lines = tuple((name, values[name + other]) for name in LINES if _moved(values, name + other, fields))
-    moved = tuple((name, values[name]) for name in lever_names() if values[name] is not None)
+    moved = tuple((name, values[name]) for name in levers() if values[name] is not None)
 
     def unless_usual(name: str) -> Any:
         return None if values[name] == fields[name].default else values[name]

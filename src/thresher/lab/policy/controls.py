@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
-from thresher.catalog import networks
 from thresher.countermeasures.actors import Actor, actors, load_actor
 from thresher.countermeasures.programmes import (
     Programme,
@@ -20,6 +19,8 @@ from thresher.countermeasures.programmes import (
 from thresher.countermeasures.programmes import settings as levers
 from thresher.countermeasures.texts import title
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings, usable_chips
+from thresher.lab.adversary import HEADING as ADVERSARY
+from thresher.lab.adversary import days_field, network_field
 from thresher.lab.fields import Field
 from thresher.lab.rules import FIRST_REGIME, regime_choices
 from thresher.lab.settings import LabSettings
@@ -38,13 +39,7 @@ SLIDERS: Mapping[str, tuple[float, float]] = {
 OTHER = "_2"
 """What the names of the second rule's fields end in."""
 MOST_TARGETS = 4
-RULE, BESIDE, ADVERSARY, MEANS, PROGRAMME = (
-    "The rule",
-    "Beside it",
-    "The adversary",
-    "What it may use",
-    "Countermeasures",
-)
+RULE, BESIDE, MEANS, PROGRAMME = "The rule", "Beside it", "What it may use", "Countermeasures"
 
 
 @cache
@@ -101,7 +96,6 @@ def _lines(regime: Regime) -> list[Field]:
 
 def _adversary(actor: Field, own: Actor) -> list[Field]:
     s = settings()
-    nets = [(one.network, f"{one.network}: {one.name}") for one in networks().values()]
     return [
         Field(
             "targets", "Capabilities wanted", "text", ", ".join(f"{one:.0e}".replace("+", "") for one in s["targets"]),
@@ -112,11 +106,8 @@ def _adversary(actor: Field, own: Actor) -> list[Field]:
             "budget", "Budget", "number", None, "USD", 1e4, 1e15, slider=(1e6, 1e13), log=True, shown=own.budget_usd,
             help="as the actor has it; decides which runs it has the means for", heading=ADVERSARY,
         ),
-        Field(
-            "days", "Longest run", "number", float(s["longest_days"]), "days", 1, float(s["longest_days_allowed"]),
-            slider=(30, float(s["longest_days_allowed"])), log=True, heading=ADVERSARY, help="the study: 1.5 years",
-        ),
-        Field("network", "Links between sites", "choice", "study", choices=nets, heading=ADVERSARY),
+        days_field(slides=True),
+        network_field(),
     ]  # fmt: skip
 
 
@@ -150,8 +141,3 @@ def _lever(row: Setting, stands: float, heading: str) -> Field:
     return Field(
         row.setting, label, "number", None, row.unit, *ends, slider=ends, shown=stands, help=about, heading=heading
     )
-
-
-def lever_names() -> Sequence[str]:
-    """The fields that are settings of the programme."""
-    return list(levers())
