@@ -63,10 +63,17 @@ class Watch:
 def settle(page) -> None:
     """Wait until nothing is under way: every part that follows is in, every chart drawn, every font there."""
     page.wait_for_function(
-        """() => document.readyState === "complete" && !document.querySelector(".htmx-request, .pending, #answer progress")
+        """() => document.readyState === "complete"
+            && !document.querySelector(".htmx-request, .htmx-added, .pending, #answer progress")
             && [...document.querySelectorAll("figure.chart")].every((one) => one.dataset.drawn === "1")""",
         timeout=WAIT_MS * (4 if page.locator("#map-progress").count() else 1),  # a whole map is many searches
     )
+
+
+def told(page, selector: str, words: str) -> None:
+    """Wait until something on the page says so, and until the page can be used again."""
+    page.locator(selector, has_text=words).wait_for(timeout=WAIT_MS)
+    settle(page)
 
 
 def slider_of(page, field: str):
@@ -91,12 +98,16 @@ def slide(page, field: str, place: float, *events: str) -> None:
 
 
 def answered(page, act, kind: str = "") -> None:
-    """Do something, and wait until the answer has been replaced; by one of a kind (``central``, ``intervals``) if it is named."""
+    """Do something, and wait until the answer has been replaced; by one of a kind (``central``, ``intervals``) if it is named.
+
+    And until what follows from it is in its place (lab.js, ready): htmx calls that as it takes ``htmx-added`` away.
+    """
     page.evaluate("() => document.querySelectorAll('#answer > *').forEach((one) => one.setAttribute('data-old', ''))")
     act()
     wanted = f'#answer [data-answer="{kind}"]' if kind else "#answer > *"
     page.wait_for_function(
-        """(wanted) => document.querySelector(wanted) && !document.querySelector("#answer > [data-old]")""",
+        """(wanted) => document.querySelector(wanted)
+            && !document.querySelector("#answer > [data-old], #answer > .htmx-added")""",
         arg=wanted,
         timeout=WAIT_MS,
     )

@@ -3,10 +3,13 @@
 import os
 
 import pytest
+from playwright.sync_api import expect
 from tools import lab_running
 
 from tests.lab.browsing import WAIT_MS, Watch
 from thresher.lab.settings import LabSettings
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import re
 import pytest
 from tools import lab_running
 
-from tests.lab.browsing import WAIT_MS, Watch, answered, audit, move, open_all, overflow, settle
+from tests.lab.browsing import WAIT_MS, Watch, answered, audit, move, open_all, overflow, settle, told
 from tests.lab.test_leads import hostile_store
 from thresher.lab.settings import LabSettings
 from thresher.records.decisions import decisions_of
@@ -72,7 +72,7 @@ def test_a_wrong_value_is_told_and_the_list_stays(opened):
     page = opened()
     page.locator("#f-as_of").fill("yesterday")
     page.locator("#f-as_of").blur()
-    page.locator("#p-as_of", has_text="a day, as 2026-06-30").wait_for()
+    told(page, "#p-as_of", "a day, as 2026-06-30")
     assert page.locator("#f-as_of").input_value() == "yesterday"
     assert rows_of(page) > 10
 
@@ -127,12 +127,12 @@ def test_a_decision_is_made_refused_saved_and_withdrawn_by_keyboard(opened, stor
     page.locator("#d-dismiss").focus()
     page.keyboard.press("Space")
     page.locator("#d-save").press("Enter")
-    page.locator("#p-decider", has_text="a name that is not blank").wait_for(timeout=WAIT_MS)
+    told(page, "#p-decider", "a name that is not blank")
     assert page.locator("#d-note").input_value() == "two halls"
     assert page.locator("#d-dismiss").is_checked()
     page.locator("#d-reviewer").fill("Ada")
     page.locator("#d-save").press("Enter")
-    page.locator(".saved", has_text="Saved: dismiss.").wait_for(timeout=WAIT_MS)
+    told(page, ".saved", "Saved: dismiss.")
     assert [(one.decision, one.note) for one in decisions_of(store)] == [("dismiss", "two halls")]
     assert page.url.endswith("/2?reviewer=Ada")
     assert page.get_by_role("link", name="All leads").first.get_attribute("href") == f"{PATH}?reviewer=Ada"
@@ -145,7 +145,7 @@ def test_a_decision_is_made_refused_saved_and_withdrawn_by_keyboard(opened, stor
     page.go_back()
     settle(page)
     page.locator("#d-undo").press("Enter")
-    page.locator(".saved", has_text="Withdrawn.").wait_for(timeout=WAIT_MS)
+    told(page, ".saved", "Withdrawn.")
     assert decisions_of(store) == []
 
 
@@ -153,16 +153,16 @@ def test_a_word_on_a_pair_is_saved_and_withdrawn_by_keyboard(opened, store):
     page = opened("/pairs")
     yes, undo = page.locator(".pairs button[id$=-yes]").first, page.locator(".pairs button[id$=-undo]").first
     yes.press("Enter")
-    page.locator("#p-judge", has_text="a name that is not blank").wait_for(timeout=WAIT_MS)
+    told(page, "#p-judge", "a name that is not blank")
     page.locator("#j-reviewer").fill("Ada")
     yes.press("Enter")
-    page.locator(".saved", has_text="Saved: one.").wait_for(timeout=WAIT_MS)
+    told(page, ".saved", "Saved: one.")
     assert [one["verdict"] for one in judgements_of(store)] == ["yes"]
     assert yes.get_attribute("aria-pressed") == "true"
     assert page.evaluate("() => document.activeElement.id.endsWith('-yes')")
     assert page.locator("form.again", has_text="1 pair of mentions was judged").count() == 1
     undo.press("Enter")
-    page.locator(".saved", has_text="Withdrawn.").wait_for(timeout=WAIT_MS)
+    told(page, ".saved", "Withdrawn.")
     assert judgements_of(store) == []
     assert page.locator("form.again").count() == 0
 
