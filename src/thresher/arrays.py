@@ -30,12 +30,13 @@ _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 def namespace(*values: Array) -> Any:
     """The array-API namespace of the first arrays among ``values``; NumPy's when all are Python numbers."""
-    arrays = [value for value in values if hasattr(value, "shape")]
-    if all(
-        type(value) is np.ndarray for value in arrays
-    ):  # the same answer as below, a hundred thousand times a search
-        return _NUMPY if arrays else np
-    return array_namespace(*arrays)
+    found = np
+    for value in values:  # NumPy's own arrays first: this is asked a hundred thousand times a search
+        if type(value) is np.ndarray:
+            found = _NUMPY
+        elif type(value) is not float and hasattr(value, "shape"):
+            return array_namespace(*(one for one in values if hasattr(one, "shape")))
+    return found
 
 
 def logarithm(value: Array) -> Array:

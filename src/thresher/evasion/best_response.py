@@ -229,13 +229,9 @@ def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[
         return Reply(goal, None, {}, {}, why_not(arena, goal, tried))
     by_mode = first_by(found, lambda plan: plan.setting.mode)
     by_precision = first_by(found, lambda plan: plan.precision)
-    return Reply(
-        goal,
-        describe(found[0], arena.parameters),
-        {mode: describe(plan, arena.parameters) for mode, plan in by_mode.items()},
-        {precision: describe(plan, arena.parameters) for precision, plan in by_precision.items()},
-        "",
-    )
+    best, *kinds = describe_all([found[0], *by_mode.values(), *by_precision.values()], arena.parameters)
+    modes, formats = kinds[: len(by_mode)], kinds[len(by_mode) :]
+    return Reply(goal, best, dict(zip(by_mode, modes, strict=True)), dict(zip(by_precision, formats, strict=True)), "")
 
 
 def _refined(pool: Sequence[Evaluated], goal: Goal, keep: int, parameters: Mapping[str, float]) -> list[Best]:
@@ -273,23 +269,41 @@ def first_by(plans: Sequence[Best], key: Callable[[Best], str]) -> dict[str, Bes
 
 def describe(best: Best, parameters: Mapping[str, float]) -> AdversaryPlan:
     """Simulate a found plan once more, for everything the model says of it."""
-    choices = {name: np.asarray([value]) for name, value in best.choices.items()}
-    columns = columns_of(best.setting, choices)
-    out = default.simulate(columns, parameters, mode=best.setting.mode)
-    outcome = {name: float(value[0]) for name, value in out.items() if name not in ("feasible", "reason")}
-    hardware = best.setting.hardware[int(best.choices["hardware"])]
-    mode = best.setting.mode
-    flat = {name: float(np.ravel(value)[0]) for name, value in columns.items()}
-    nodes = int(best.choices["nodes"])
-    shown = {name: value for name, value in best.choices.items() if name not in ("hardware", "nodes")}
-    return AdversaryPlan(
-        mode, hardware.chip.chip, hardware.precision, hardware.chips_per_node, nodes, shown, outcome,
-        footprint(
-            outcome, chips_per_node=float(hardware.chips_per_node), nodes=float(nodes), parameters=parameters,
-            one_site=mode == "datacenter",
-        ),
-        tuple(plan_horizon(mode, hardware.precision, outcome, flat)),
-    )  # fmt: skip
+    return describe_all([best], parameters)[0]
+
+
+def describe_all(plans: Sequence[Best], parameters: Mapping[str, float]) -> list[AdversaryPlan]:
+    """The same of several plans, those of one setting in one pass."""
+    by_setting: dict[int, list[int]] = {}
+    for at, plan in enumerate(plans):
+        by_setting.setdefault(id(plan.setting), []).append(at)
+    found: dict[int, AdversaryPlan] = {}
+    for places in by_setting.values():
+        found |= zip(places, _described([plans[at] for at in places], parameters), strict=True)
+    return [found[at] for at in range(len(plans))]
+
+
+def _described(plans: Sequence[Best], parameters: Mapping[str, float]) -> Iterator[AdversaryPlan]:
+    """Plans of one setting, each with its outcome, what one sees of it, and how far it is from anything measured."""
+    setting, count = plans[0].setting, len(plans)
+    choices = {name: np.asarray([plan.choices[name] for plan in plans]) for name in plans[0].choices}
+    columns = columns_of(setting, choices)
+    out = default.simulate(columns, parameters, mode=setting.mode)
+    outcomes = {name: value.tolist() for name, value in out.items() if name not in ("feasible", "reason")}
+    inputs = {name: np.broadcast_to(value, count).astype(float).tolist() for name, value in columns.items()}
+    for at, plan in enumerate(plans):
+        hardware = setting.hardware[int(plan.choices["hardware"])]
+        nodes, size = int(plan.choices["nodes"]), hardware.chips_per_node
+        outcome = {name: float(values[at]) for name, values in outcomes.items()}
+        yield AdversaryPlan(
+            setting.mode, hardware.chip.chip, hardware.precision, size, nodes,
+            {name: value for name, value in plan.choices.items() if name not in ("hardware", "nodes")}, outcome,
+            footprint(
+                outcome, chips_per_node=float(size), nodes=float(nodes), parameters=parameters,
+                one_site=setting.mode == "datacenter",
+            ),
+            tuple(plan_horizon(setting.mode, hardware.precision, outcome, {name: row[at] for name, row in inputs.items()})),
+        )  # fmt: skip
 
 
 def frontier(evaluated: Sequence[Evaluated], label: str, flop_quality: np.ndarray) -> Curve:

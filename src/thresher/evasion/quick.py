@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from thresher.evasion.best_response import (
     AdversaryPlan,
     Arena,
     Reply,
-    describe,
+    describe_all,
     first_by,
     known_chips,
     open_site,
@@ -61,7 +61,8 @@ def declared_plans(site: OpenSite, targets: tuple[float, ...], chips_only: bool)
     """The cheapest open datacentre for each target; the last few are kept."""
     p = default.parameters()
     found = search_quickly([open_grid(site)], targets, p, chips_only=chips_only)
-    return tuple(describe(plans[0], p) if plans and plans[0].reached else None for plans in found)
+    known = iter(describe_all([plans[0] for plans in found if plans and plans[0].reached], p))
+    return tuple(next(known) if plans and plans[0].reached else None for plans in found)
 
 
 def prepare_quickly(
@@ -89,20 +90,19 @@ def replies(
 ) -> list[Reply]:
     """The best plan found for each target, and the best of each mode and number format that the search looked into."""
     goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in targets]
-    return [_reply(arena, goal, plans) for goal, plans in zip(goals, found, strict=True)]
+    reached = [[plan for plan in plans if plan.reached] for plans in found]
+    by_mode = [first_by(plans, lambda plan: plan.setting.mode) for plans in reached]
+    by_precision = [first_by(plans, lambda plan: plan.precision) for plans in reached]
+    # many a plan is the best of its mode and of its format
+    named = {id(plan): plan for group in (*by_mode, *by_precision) for plan in group.values()}
+    known = dict(zip(named, describe_all(list(named.values()), arena.parameters), strict=True))
 
+    def told(group: dict[str, Best]) -> dict[str, AdversaryPlan]:
+        return {name: known[id(plan)] for name, plan in group.items()}
 
-def _reply(arena: Arena, goal: Goal, tried: Sequence[Best]) -> Reply:
-    reached = [plan for plan in tried if plan.reached]
-    if not reached:
-        return Reply(goal, None, {}, {}, why_not(arena, goal, tried))
-    known: dict[int, AdversaryPlan] = {}  # many a plan is the best of its mode and of its format
-
-    def described(key: Callable[[Best], str]) -> dict[str, AdversaryPlan]:
-        best = first_by(reached, key)
-        for plan in best.values():
-            known[id(plan)] = known.get(id(plan)) or describe(plan, arena.parameters)
-        return {name: known[id(plan)] for name, plan in best.items()}
-
-    by_mode = described(lambda plan: plan.setting.mode)
-    return Reply(goal, known[id(reached[0])], by_mode, described(lambda plan: plan.precision), "")
+    return [
+        Reply(goal, known[id(good[0])], told(modes), told(formats), "")
+        if good
+        else Reply(goal, None, {}, {}, why_not(arena, goal, tried))
+        for goal, tried, good, modes, formats in zip(goals, found, reached, by_mode, by_precision, strict=True)
+    ]

@@ -163,14 +163,14 @@ def make_setting(
 
 def hardware_columns(hardware: Sequence[Hardware], parameters: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Chip figures by hardware; where a parameter is an array of draws, of shape (hardware, draws)."""
-    rows = [
-        {
-            **chip_columns(item.chip, item.precision, parameters=parameters),
-            "chips_per_node": float(item.chips_per_node),
-        }
-        for item in hardware
-    ]
-    return {name: np.stack(np.broadcast_arrays(*(row[name] for row in rows))) for name in rows[0]} if rows else {}
+    if not hardware:
+        return {}
+    known = {(item.chip.chip, item.precision): item for item in hardware}  # sizes of node differ only in their chips
+    figures = [chip_columns(item.chip, item.precision, parameters=parameters) for item in known.values()]
+    place = {kind: at for at, kind in enumerate(known)}
+    at = np.asarray([place[item.chip.chip, item.precision] for item in hardware])
+    columns = {name: np.stack(np.broadcast_arrays(*(row[name] for row in figures)))[at] for name in figures[0]}
+    return columns | {"chips_per_node": np.asarray([float(item.chips_per_node) for item in hardware])}
 
 
 def in_worlds(setting: Setting, keep: np.ndarray, parameters: Mapping[str, Any]) -> Setting:
@@ -192,11 +192,15 @@ def lines_of(setting: Setting) -> np.ndarray:
 
 def _most_chips(regime: Regime | None, mode: str, hardware: Sequence[Hardware]) -> np.ndarray:
     """The bound on all nodes together: of clauses that count by owner, and of every clause where all stand at one site."""
+    kinds = {} if regime is None else {item.chip.chip: item.chip for item in hardware}
+    by_owner = (
+        {name: regime.largest_uncovered_count(chip, over="owner") for name, chip in kinds.items()} if regime else {}
+    )
     bounds = []
     for item in hardware:
-        by_owner = None if regime is None else regime.largest_uncovered_count(item.chip, over="owner")
         at_one_site = item.bound if mode == "datacenter" else None
-        bounds.append(min((float(bound) for bound in (by_owner, at_one_site) if bound is not None), default=np.inf))
+        both = (by_owner.get(item.chip.chip), at_one_site)
+        bounds.append(min((float(bound) for bound in both if bound is not None), default=np.inf))
     return np.asarray(bounds)
 
 
