@@ -16,6 +16,7 @@ from thresher.evasion.footprint import OUTCOMES as OF_FOOTPRINT
 from thresher.evasion.footprint import Footprint, footprint
 from thresher.evasion.pattern import Plans
 from thresher.evasion.quick import KEPT, OpenSite, open_grid, site_of
+from thresher.evasion.quick_search import best_known, search_quickly
 from thresher.evasion.search import Best
 from thresher.evasion.space import columns_of, lines_of, settings
 from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, of_copy, respond, respond_to_all
@@ -111,7 +112,12 @@ def propagate(
     """
     p, draws = worlds.parameters, len(worlds)
     progress("planning anew in every draw")
-    found = respond([in_worlds_near_best(grid, [goal], p) for grid in arena.unseen], goal, p, draws)
+    central = _good_at_central_values(arena, goal)
+    grids = [
+        in_worlds_near_best(grid, [goal], p, known=[plan for plan in central if plan.setting.mode == grid.setting.mode])
+        for grid in arena.unseen
+    ]
+    found = respond(grids, goal, p, draws, known=central)
     progress("committing before the world is known")
     plans: list[Commitment] = []
     for confidence in settings()["commitment"]["confidences"]:
@@ -122,6 +128,14 @@ def propagate(
         known, worlds, lambda quality, met: _declared_cost(arena, goal, quality, met, worlds), budgets
     )
     return replace(answered, committed=tuple(map(_committed, plans)), found=tuple(found))
+
+
+def _good_at_central_values(arena: Arena, goal: Goal) -> list[Best]:
+    """Plans of each mode that every draw shall try too; none for a budget, which the quick search does not know."""
+    if goal.target_flop_quality is None:
+        return []
+    found = search_quickly(arena.unseen, [goal.target_flop_quality], arena.parameters, chips_only=goal.chips_only)
+    return best_known(found, settings()["worlds"]["known"])
 
 
 def propagate_quickly(

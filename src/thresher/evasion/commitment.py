@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from thresher.evasion.evaluation import MISSED, Choices, Goal, evaluate
-from thresher.evasion.pattern import Evaluator, Plans, improve
+from thresher.evasion.pattern import Evaluator, Plans, improve, on_every_hardware
 from thresher.evasion.space import Setting, settings
 
 
@@ -58,8 +58,8 @@ def commit(
     """The plan of least median cost that meets a goal in so great a share of the worlds; None where none found does.
 
     It starts from plans that are best in some world, keeps what is built (hardware, nodes, model, batch, compression, days) the
-    same in all, and leaves the inner steps to follow the links as they turn out. It is searched over some of the draws and
-    judged over all.
+    same in all, and leaves the inner steps to follow the links as they turn out. The best are tried on all other hardware. It is
+    searched over some of the draws and judged over all.
 
     Parameters
     ----------
@@ -81,6 +81,10 @@ def commit(
             judged = _judged(given, goal, achieved, s["node_ladder"], s["param_ladder"])
             starts += [judged.take(np.asarray([row])) for row in np.argsort(judged.score, kind="stable")[: s["starts"]]]
     improved = [improve(plan, goal, achieved, s["improving"]) for plan in starts]
+    for plan in sorted(improved, key=lambda plan: float(plan.score[0]))[: s["traded"]]:
+        moved = _judged(on_every_hardware(plan), goal, achieved, s["traded_ladder"])
+        best = moved.take(np.argsort(moved.score, kind="stable")[:1])
+        improved.append(improve(best, goal, achieved, s["improving"]))
     sure = [_with_enough_nodes(plan, goal, worlds, draws, confidence) for plan in improved]
     return min((plan for plan in sure if plan is not None), default=None, key=lambda plan: _worth(plan, goal))
 

@@ -100,6 +100,31 @@ def _whole(nodes: np.ndarray, stages: np.ndarray) -> np.ndarray:
     return np.asarray(np.ceil(nodes / stages - ROUNDING) * stages)
 
 
+def on_every_hardware(plans: Plans) -> Plans:
+    """Every plan on every kind of hardware, with about as many chips, and a model of the same size or of the same share of a
+    node's memory; not evaluated yet."""
+    size = plans.setting.by_hardware["chips_per_node"]
+    memory = size * _middle(plans.setting.by_hardware["chip_memory_gb"])
+    plan, kind, scaled = np.indices((len(plans), len(size), 2)).reshape(3, -1)
+    choices = {name: values[plan] for name, values in plans.choices.items()}
+    own = choices["hardware"]
+    choices["nodes"] = choices["nodes"] * size[own] / size[kind]
+    choices["params"] = choices["params"] * np.where(scaled > 0, memory[kind] / memory[own], 1.0)
+    choices["hardware"] = kind
+    return unscored(plans.setting, choices)
+
+
+def _middle(by_hardware: np.ndarray) -> np.ndarray:
+    """A figure of each kind of hardware, the median over draws where it is drawn."""
+    return by_hardware if by_hardware.ndim == 1 else np.median(by_hardware, axis=1)
+
+
+def unscored(setting: Setting, choices: Choices) -> Plans:
+    """Plans that were not evaluated yet."""
+    rows = len(choices["nodes"])
+    return Plans(setting, choices, np.full(rows, np.inf), np.ones(rows))
+
+
 def moved_choices(mode: str) -> list[str]:
     """The continuous choices of a mode."""
     moved = ["params", "local_batch_tokens", "duration_days"]

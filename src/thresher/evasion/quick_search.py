@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from thresher.evasion.evaluation import AUTOMATIC, CAPABILITY_PER_NODE, Evaluated, Goal, GoalByWorld, evaluate
-from thresher.evasion.pattern import Evaluator, Plans, better_of, improve
+from thresher.evasion.pattern import Evaluator, Plans, better_of, improve, on_every_hardware, unscored
 from thresher.evasion.search import Best, best_by
-from thresher.evasion.space import Setting, settings
+from thresher.evasion.space import settings
 from thresher.evasion.worlds import Progress, silent
 
 Ranking = Callable[[Evaluated, Goal], np.ndarray]
@@ -111,13 +111,7 @@ def _side_by_side(starts: Sequence[tuple[int, Best]]) -> Plans:
     choices = {name: np.asarray([plan.choices[name] for _, plan in starts]) for name in first.choices}
     choices |= {name: np.full(len(starts), np.nan) for name in AUTOMATIC}
     choices["draw"] = np.asarray([number for number, _ in starts])
-    return _unscored(first.setting, choices)
-
-
-def _unscored(setting: Setting, choices: dict[str, np.ndarray]) -> Plans:
-    """Plans that were not evaluated yet."""
-    rows = len(choices["nodes"])
-    return Plans(setting, choices, np.full(rows, np.inf), np.ones(rows))
+    return unscored(first.setting, choices)
 
 
 def _near_best(tried: Sequence[Plans], goals: int) -> list[Plans]:
@@ -138,21 +132,11 @@ def _best_of_each_goal(plans: Plans, keep: int) -> Plans:
 
 
 def _on_other_hardware(plans: Plans, goal: Goal, achieved: Evaluator) -> Plans:
-    """The best of each goal on different kinds of hardware, when every plan is tried on all of them.
-
-    It has about as many chips there, and a model of the same size or of the same share of a node's memory.
-    """
+    """The best of each goal on different kinds of hardware, when every plan is tried on all of them."""
     if not len(plans):
         return plans
-    size = plans.setting.by_hardware["chips_per_node"]
-    memory = size * plans.setting.by_hardware["chip_memory_gb"]
-    plan, kind, scaled = np.indices((len(plans), len(size), 2)).reshape(3, -1)
-    choices = {name: values[plan] for name, values in plans.choices.items()}
-    own = choices["hardware"]
-    choices["nodes"] = choices["nodes"] * size[own] / size[kind]
-    choices["params"] = choices["params"] * np.where(scaled > 0, memory[kind] / memory[own], 1.0)
-    choices["hardware"] = kind
-    moved = better_of(_unscored(plans.setting, choices), dict(choices), goal, achieved)
+    choices = on_every_hardware(plans).choices
+    moved = better_of(unscored(plans.setting, choices), dict(choices), goal, achieved)
     return _of_different_hardware(_together(plans, moved), effort()["finalists"])
 
 
