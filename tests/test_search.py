@@ -123,6 +123,16 @@ def test_a_looser_rule_never_raises_the_cost_of_evasion(target):
     assert costs[-1] <= open_site * 1.02
 
 
+def test_a_looser_rule_is_no_dearer_where_few_plans_reach_the_target():
+    """At 1e26 the best node is far smaller than the line allows, so every line must be searched with small nodes too."""
+    costs = []
+    for compute in (8.0, 16.0, 32.0, 64.0):
+        arena = prepare(regime_with(compute), network("study"), longest_days=548, chips=["GB200", "H100-SXM"])
+        costs.append(answer(arena, Goal(target_flop_quality=1e26)).plan.outcome["cost_usd"])
+    for strict, loose in itertools.pairwise(costs):
+        assert loose <= strict * 1.05, costs
+
+
 def test_a_stricter_rules_plan_may_be_handed_on(arena):
     """With the stricter rule's plan as a seed, a looser one is never answered with a dearer plan, not by a cent."""
     goal = Goal(target_flop_quality=1e24)

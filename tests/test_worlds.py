@@ -7,13 +7,17 @@ from thresher.catalog import network
 from thresher.evasion import worlds as search_in_worlds
 from thresher.evasion.best_response import answer, prepare
 from thresher.evasion.commitment import commit
-from thresher.evasion.evaluation import MISSED, Goal, evaluate
+from thresher.evasion.evaluation import AUTOMATIC, MISSED, Goal, evaluate
+from thresher.evasion.quick_search import best_known, search_quickly
+from thresher.evasion.space import settings
 from thresher.regime import load_regime
 from thresher.simulation.draws import draw_worlds
 
 CHIPS = ["A100-SXM-80GB", "MI355X"]
 GOAL = Goal(target_flop_quality=1e25)
 DRAWS = 64
+STEP = 1.31
+"""A plan given is tried with so many times its nodes, or fewer, in every world."""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,42 @@ def test_the_committed_plan_meets_its_goal_as_often_as_it_says_and_costs_more_th
     half, most = plans[0.5], plans[0.8]
     assert half is not None
     assert most is None or np.median(most.cost_usd) >= np.median(half.cost_usd)
+
+
+def test_what_is_left_untried_would_not_have_been_better(arena, worlds, found, monkeypatch):
+    """A candidate that seems too dear is not tried with more nodes: all of them tried find no better plans."""
+    grids = [search_in_worlds.in_worlds_near_best(grid, [GOAL], worlds.parameters) for grid in arena.unseen]
+    monkeypatch.setattr("thresher.evasion.evaluation.HOPE", np.inf)
+    every = search_in_worlds.respond(grids, GOAL, worlds.parameters, DRAWS)
+    (_, some), (_, all_tried) = (search_in_worlds.best_of_each_world(one, DRAWS) for one in (found, every))
+    assert np.median(some / all_tried) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_committed_plan_gains_from_other_hardware(worlds, found, monkeypatch):
+    traded = commit(found, GOAL, worlds.parameters, DRAWS, 0.8)
+    monkeypatch.setitem(settings()["commitment"], "traded", 0)
+    alone = commit(found, GOAL, worlds.parameters, DRAWS, 0.8)
+    assert np.median(traded.cost_usd) <= np.median(alone.cost_usd)
+
+
+def test_every_world_tries_the_plans_it_is_given(arena, worlds):
+    """No world is much dearer than a plan that is good at central values is in it."""
+    known = best_known(search_quickly(arena.unseen, [1e25], arena.parameters), 1)
+    grids = [
+        search_in_worlds.in_worlds_near_best(
+            grid, [GOAL], worlds.parameters, known=[plan for plan in known if plan.setting.mode == grid.setting.mode]
+        )
+        for grid in arena.unseen
+    ]
+    _, score = search_in_worlds.best_of_each_world(
+        search_in_worlds.respond(grids, GOAL, worlds.parameters, DRAWS, known=known), DRAWS
+    )
+    for plan in known:
+        choices = {name: np.full(DRAWS, value) for name, value in plan.choices.items()} | {"draw": np.arange(DRAWS)}
+        choices |= dict.fromkeys(AUTOMATIC, np.full(DRAWS, np.nan))
+        choices["hardware"] = choices["hardware"].astype(int)
+        held = GOAL.score(evaluate(plan.setting, choices, worlds.parameters))
+        assert (score <= STEP * held).all()
 
 
 def test_a_committed_budget_is_kept_as_often_as_asked(arena, worlds):

@@ -21,6 +21,8 @@ MOST_SHORT = 16.0
 """A plan that falls farther short of its goal than this is taken to fall short by this where its nodes are guessed."""
 CAPABILITY_PER_NODE = 0.75
 """The power by which capability is taken to grow with nodes when a search guesses how many more it needs, and then checks."""
+HOPE = 1.1
+"""A candidate that would cost more than so many times the best plan, with the nodes it seems to need, is not tried with them."""
 AUTOMATIC = ("inner_steps", "regional_rounds")
 """Choices that may be left to the model (NaN): the fewest steps that the links allow and that pay."""
 _WANTED = ("flop_quality", "cost_usd", "cost_chips_only_usd", "stages", *AUTOMATIC)
@@ -60,6 +62,14 @@ class Goal:
             )
         short = target / np.maximum(values["flop_quality"], target / MOST_SHORT)
         return np.asarray(np.where(short > 1.0, short ** (1.0 / CAPABILITY_PER_NODE), short))
+
+    def promises(self, values: Mapping[str, np.ndarray], factor: np.ndarray, best: np.ndarray) -> np.ndarray:
+        """Whether candidates might beat a score with ``factor`` times their nodes: their cost grows about as their nodes do."""
+        if self.target(values) is None:
+            return np.ones(best.shape, dtype=bool)
+        cost = values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
+        with np.errstate(invalid="ignore"):
+            return np.asarray((values["flop_quality"] > 0) & ((cost * factor <= HOPE * best) | (best >= MISSED)))
 
     def target(self, _values: Mapping[str, np.ndarray]) -> Any:
         """The capability wanted of each candidate, in FLOP; None for a budget."""

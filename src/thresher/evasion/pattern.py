@@ -74,13 +74,18 @@ def better_of(plans: Plans, choices: Choices, goal: Goal, achieved: Evaluator) -
     count = len(choices["nodes"]) // len(plans)
     keep_in_bounds(plans.setting, choices)
     first = achieved(plans.setting, choices)
-    again = choices | {"nodes": _whole(choices["nodes"] * goal.nodes_factor(first), first["stages"])}
+    factor = goal.nodes_factor(first)
+    again = choices | {"nodes": _whole(choices["nodes"] * factor, first["stages"])}
     keep_in_bounds(plans.setting, again)
-    second = achieved(plans.setting, again)
-    score = np.stack([goal.score(first), goal.score(second)])
+    worth = np.flatnonzero(goal.promises(first, factor, np.repeat(plans.score, count)))
+    second = achieved(plans.setting, {name: values[worth] for name, values in again.items()})
+    score = np.full((2, len(choices["nodes"])), np.inf)
+    score[0], score[1, worth] = goal.score(first), goal.score(second)
     tries = score.min(axis=0).reshape(len(plans), count)
     at = np.argmin(tries, axis=1) + np.arange(len(plans)) * count
     from_second = score[1, at] < score[0, at]
+    stages = np.ones(len(choices["nodes"]))
+    stages[worth] = second["stages"]
     best = tries.ravel()[at]
     better = best < plans.score
 
@@ -91,7 +96,7 @@ def better_of(plans: Plans, choices: Choices, goal: Goal, achieved: Evaluator) -
         plans.setting,
         {name: taken(choices[name], again[name], old) for name, old in plans.choices.items()},
         np.where(better, best, plans.score),
-        taken(first["stages"], second["stages"], plans.stages),
+        taken(first["stages"], stages, plans.stages),
     )
 
 
