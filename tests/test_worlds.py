@@ -119,10 +119,7 @@ def test_every_world_tries_the_plans_it_is_given(arena, worlds):
     """No world is much dearer than a plan that is good at central values is in it."""
     known = best_known(search_quickly(arena.unseen, [1e25], arena.parameters), 1)
     grids = [
-        search_in_worlds.in_worlds_near_best(
-            grid, [GOAL], worlds.parameters, known=[plan for plan in known if plan.setting.mode == grid.setting.mode]
-        )
-        for grid in arena.unseen
+        search_in_worlds.in_worlds_near_best(grid, [GOAL], worlds.parameters, known=known) for grid in arena.unseen
     ]
     _, score = search_in_worlds.best_of_each_world(
         search_in_worlds.respond(grids, GOAL, worlds.parameters, DRAWS, known=known), DRAWS

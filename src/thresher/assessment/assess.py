@@ -23,6 +23,7 @@ from thresher.evasion.best_response import AdversaryPlan, Arena, Curve, Reply, a
 from thresher.evasion.evaluation import Goal
 from thresher.evasion.quick import declared_plans, prepare_quickly, replies, site_of
 from thresher.evasion.quick_search import best_known, search_quickly
+from thresher.evasion.search import Best
 from thresher.evasion.space import DISTRIBUTED_MODES, NUMBER_FORMATS, settings
 from thresher.learning.posterior import Posterior, load_posterior
 from thresher.learning.replica_families import FAMILIES
@@ -295,15 +296,24 @@ def _whole_answer(
 ) -> GoalAnswer:
     """One goal by the whole search, at central values and then over draws."""
     progress(f"refining the answer for {describe_goal(goal)}")
-    answered = _answer_goal(arena, goal)
+    quick = _quick_plans(arena, goal)
+    answered = _answer_goal(arena, goal, quick)
     if which is None:
         return answered
-    found = propagate(arena, goal, worlds_of(which), budgets=budgets, progress=progress)
+    known = best_known([quick], settings()["worlds"]["known"])
+    found = propagate(arena, goal, worlds_of(which), budgets=budgets, known=known, progress=progress)
     if goal.target_flop_quality is not None:
         progress("finding what drives the answer")
     driven = analyse(found, goal, seed=which.seed, posterior=which.posterior)
     noticed = None if watch is None else detection_of(found, watch)
     return replace(answered, uncertainty=found, sensitivity=driven, noticed=noticed)
+
+
+def _quick_plans(arena: Arena, goal: Goal) -> list[Best]:
+    """What the quick search finds on the whole grids, best first; nothing for a budget, which it does not know."""
+    if goal.target_flop_quality is None:
+        return []
+    return search_quickly(arena.unseen, [goal.target_flop_quality], arena.parameters, chips_only=goal.chips_only)[0]
 
 
 def _quick_answers(
@@ -354,8 +364,8 @@ def duration_reasoning(longest_days: float) -> str:
     )
 
 
-def _answer_goal(arena: Arena, goal: Goal) -> GoalAnswer:
-    reply = answer(arena, goal)
+def _answer_goal(arena: Arena, goal: Goal, quick: Sequence[Best]) -> GoalAnswer:
+    reply = answer(arena, goal, seeds=quick)
     capability = goal.target_flop_quality or (reply.plan.outcome["flop_quality"] if reply.plan else None)
     open_reply = (
         answer(arena, Goal(target_flop_quality=capability, chips_only=goal.chips_only), declared=True)

@@ -16,7 +16,6 @@ from thresher.evasion.footprint import OUTCOMES as OF_FOOTPRINT
 from thresher.evasion.footprint import Footprint, footprint
 from thresher.evasion.pattern import Plans
 from thresher.evasion.quick import KEPT, OpenSite, open_grid, site_of
-from thresher.evasion.quick_search import best_known, search_quickly
 from thresher.evasion.search import Best
 from thresher.evasion.space import columns_of, lines_of, settings
 from thresher.evasion.worlds import best_of_each_world, in_worlds_near_best, of_copy, respond, respond_to_all
@@ -104,38 +103,33 @@ class GoalUncertainty:
 
 
 def propagate(
-    arena: Arena, goal: Goal, worlds: Worlds, *, budgets: Sequence[float] = (), progress: Callable[[str], None]
+    arena: Arena,
+    goal: Goal,
+    worlds: Worlds,
+    *,
+    budgets: Sequence[float] = (),
+    known: Sequence[Best] = (),
+    progress: Callable[[str], None],
 ) -> GoalUncertainty:
     """Answer one goal in every draw, and over all of them at once.
 
-    Each goal is answered alone, so that goals may be shared out over processes with the same numbers.
+    ``known`` are plans that are good at central values, which every draw tries too. Each goal is answered alone, so that goals
+    may be shared out over processes with the same numbers.
     """
     p, draws = worlds.parameters, len(worlds)
     progress("planning anew in every draw")
-    central = _good_at_central_values(arena, goal)
-    grids = [
-        in_worlds_near_best(grid, [goal], p, known=[plan for plan in central if plan.setting.mode == grid.setting.mode])
-        for grid in arena.unseen
-    ]
-    found = respond(grids, goal, p, draws, known=central)
+    grids = [in_worlds_near_best(grid, [goal], p, known=known) for grid in arena.unseen]
+    found = respond(grids, goal, p, draws, known=known)
     progress("committing before the world is known")
     plans: list[Commitment] = []
     for confidence in settings()["commitment"]["confidences"]:
         plan = commit(found, goal, p, draws, confidence, also=plans)
         plans += [] if plan is None else [plan]
-    known = [*found, *(plan.in_each for plan in plans)]  # who knows the world may choose these too
+    choice = [*found, *(plan.in_each for plan in plans)]  # who knows the world may choose these too
     answered = _over_draws(
-        known, worlds, lambda quality, met: _declared_cost(arena, goal, quality, met, worlds), budgets
+        choice, worlds, lambda quality, met: _declared_cost(arena, goal, quality, met, worlds), budgets
     )
     return replace(answered, committed=tuple(map(_committed, plans)), found=tuple(found))
-
-
-def _good_at_central_values(arena: Arena, goal: Goal) -> list[Best]:
-    """Plans of each mode that every draw shall try too; none for a budget, which the quick search does not know."""
-    if goal.target_flop_quality is None:
-        return []
-    found = search_quickly(arena.unseen, [goal.target_flop_quality], arena.parameters, chips_only=goal.chips_only)
-    return best_known(found, settings()["worlds"]["known"])
 
 
 def propagate_quickly(

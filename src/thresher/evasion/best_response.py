@@ -216,7 +216,8 @@ def unseen_settings(
 def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[Best] = ()) -> Reply:
     """The best plan for a goal: exact over the grid, then refined from several of its best points.
 
-    ``seeds`` are plans known from a stricter rule; they make sure that a looser one is never answered with a dearer plan.
+    ``seeds`` are plans for the same goal known from elsewhere, which the answer is never dearer than: with those of a stricter
+    rule no looser one is answered with a dearer plan.
     """
     pool = (arena.declared,) if declared else arena.unseen
     keep = settings()["refine"]["seeds"]

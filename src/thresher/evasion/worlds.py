@@ -44,7 +44,7 @@ def in_worlds_near_best(
             alike = kept.setdefault((number, hardware[at].precision, whole), [])
             if np.isfinite(best[at]) and len(alike) < (effort or settings()["worlds"])["hardware"]:
                 alike.append(int(at))
-    of_known = {int(plan.choices["hardware"]) for plan in known}
+    of_known = {int(plan.choices["hardware"]) for plan in known if plan.setting.mode == evaluated.setting.mode}
     keep = np.asarray(sorted({at for alike in kept.values() for at in alike} | of_known), dtype=int)
     automatic = np.isnan(evaluated.choices["inner_steps"]) | (evaluated.setting.mode == "datacenter")
     rows = np.flatnonzero(np.isin(evaluated.choices["hardware"], keep) & automatic)
@@ -229,12 +229,7 @@ def respond_to_all(
     parameters = {n: np.tile(v, copies) if getattr(v, "ndim", 0) else v for n, v in worlds.parameters.items()}
     goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in targets]
     goal = GoalByWorld(by_world=np.repeat(np.asarray(targets, dtype=float), draws), chips_only=chips_only)
-    near = [
-        in_worlds_near_best(
-            grid, goals, parameters, effort, [plan for plan in known if plan.setting.mode == grid.setting.mode]
-        )
-        for grid in grids
-    ]
+    near = [in_worlds_near_best(grid, goals, parameters, effort, known) for grid in grids]
     return respond(near, goal, parameters, copies * draws, effort, progress, known)
 
 
