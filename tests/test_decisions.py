@@ -68,6 +68,23 @@ def test_the_newest_decision_stands_and_all_stay_on_record(tmp_path):
         remove_decision(store, "P1", RULE, "Ada")
 
 
+def test_none_is_replaced_that_the_reviewer_has_not_seen(tmp_path):
+    store = tmp_path / "s"
+    create_store(store)
+    add_decision(store, "P1", RULE, "follow-up", "Ada", seen=0)
+    add_decision(store, "P2", RULE, "dismiss", "Ada", seen=0)  # another lead's record is its own
+    for decide in (
+        lambda: add_decision(store, "P1", RULE, "dismiss", "Bob", seen=0),
+        lambda: remove_decision(store, "P1", RULE, "Bob", seen=0),
+    ):
+        with pytest.raises(InputError, match=r"newest on record \(by Ada, .* UTC\); read it, and save again"):
+            decide()
+    assert [one.decision for one in history_of(store, "P1", RULE)] == ["follow-up"]
+    add_decision(store, "P1", RULE, "dismiss", "Bob", seen=1)
+    remove_decision(store, "P1", RULE, "Bob", seen=2)
+    assert len(history_of(store, "P1", RULE)) == 3
+
+
 def test_a_screening_shows_what_was_decided_and_weighs_nothing_by_it(store):
     before = thresher.screen(store).outcomes["leads"]
     assert [one["decision"] for one in before] == [None]

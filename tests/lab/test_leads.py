@@ -458,6 +458,33 @@ def test_a_decision_is_kept_shown_and_withdrawn_without_a_new_screening(client, 
     assert text.index("withdrawn") < text.index("Ada <i>")
 
 
+@pytest.mark.parametrize("headers", [OWN, OWN | PARTS])
+def test_a_decision_that_was_not_seen_is_shown_before_it_is_replaced(client, store, headers):
+    """Two tabs, or Save pressed twice: the second is told of the first, with everything typed still there, and may save again."""
+    rank = rank_of(client, "P1")
+    on_record = len(history_of(store, "P1", RULE))
+
+    def sent(seen, decision):
+        send = {"about": about(client, rank), "seen": seen, "decision": decision, "reviewer": "Bob", "note": "mine"}
+        return client.post(f"{PATH}/{rank}/decide", data=send, headers=headers)
+
+    shown = int(re.search(r'name="seen" value="(\d+)"', client.get(f"{PATH}/{rank}").text)[1])
+    assert shown == on_record
+    sent(shown, "dismiss")
+    refused = sent(shown, "follow-up")
+    assert "decision: expected one made in sight of the newest on record (by Bob" in Page(refused.text).text
+    assert "mine</textarea>" in refused.text and re.search(r'value="follow-up" checked', refused.text)
+    assert len(history_of(store, "P1", RULE)) == on_record + 1
+    again = int(re.search(r'name="seen" value="(\d+)"', refused.text)[1])
+    sent(again, "follow-up")
+    assert [one.decision for one in history_of(store, "P1", RULE)][on_record:] == ["dismiss", "follow-up"]
+    sent("x" * 40, "dismiss")  # no number: as without one
+    assert len(history_of(store, "P1", RULE)) == on_record + 3
+    client.post(
+        f"{PATH}/{rank}/decide", data={"about": about(client, rank), "withdraw": "1", "reviewer": "Bob"}, headers=OWN
+    )
+
+
 # ---- pairs ----
 
 

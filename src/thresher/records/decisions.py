@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from thresher.errors import InputError
 from thresher.records.store import now, open_store, query_of
 
@@ -50,7 +52,9 @@ class LeadDecision:
         }
 
 
-def add_decision(store: Path, owner: str, regime: str, decision: str, reviewer: str, note: str = "") -> LeadDecision:
+def add_decision(
+    store: Path, owner: str, regime: str, decision: str, reviewer: str, note: str = "", seen: int | None = None
+) -> LeadDecision:
     """Keep what a reviewer decided about a lead; it replaces an earlier decision, which stays on record.
 
     Parameters
@@ -61,17 +65,21 @@ def add_decision(store: Path, owner: str, regime: str, decision: str, reviewer: 
         One of `DECISIONS`.
     reviewer, note
         Who says so, and why.
+    seen
+        How many decisions about the lead, and withdrawals, the reviewer has seen; by default whatever stands is replaced.
 
     Raises
     ------
     InputError
-        The decision is another word, a text is blank, too long or no text; or the store's.
+        The decision is another word, a text is blank, too long or no text, or more was decided than was seen; or the store's.
     """
     check_decision(decision)
-    return _decide(store, owner, regime, decision, reviewer, note)
+    return _decide(store, owner, regime, decision, reviewer, note, seen)
 
 
-def remove_decision(store: Path, owner: str, regime: str, reviewer: str, note: str = "") -> LeadDecision:
+def remove_decision(
+    store: Path, owner: str, regime: str, reviewer: str, note: str = "", seen: int | None = None
+) -> LeadDecision:
     """Withdraw the decision about a lead; that it was made, and withdrawn, stays on record.
 
     Raises
@@ -79,7 +87,7 @@ def remove_decision(store: Path, owner: str, regime: str, reviewer: str, note: s
     InputError
         There is no decision about this lead; or as for ``add_decision``.
     """
-    return _decide(store, owner, regime, None, reviewer, note)
+    return _decide(store, owner, regime, None, reviewer, note, seen)
 
 
 def decisions_of(store: Path, *, regime: str | None = None) -> list[LeadDecision]:
@@ -161,12 +169,15 @@ def _check_text(where: str, text: str, most: int, *, allowed: str = "", blank: b
         raise InputError(where, "text without control characters", wrong[0])
 
 
-def _decide(store: Path, owner: str, regime: str, decision: str | None, reviewer: str, note: str) -> LeadDecision:
+def _decide(
+    store: Path, owner: str, regime: str, decision: str | None, reviewer: str, note: str, seen: int | None
+) -> LeadDecision:
     for where, text in (("owner", owner), ("regime", regime)):
         _check_text(where, text, LONGEST_NAME)
     check_texts(reviewer, note)
     made = LeadDecision(owner, regime, decision, reviewer.strip(), note.strip(), now())
     with open_store(store) as connection:
+        _check_seen(connection, owner, regime, seen)
         standing = connection.execute(
             f"SELECT 1 FROM ({query_of('lead_decisions')}) WHERE owner = ? AND regime = ?", [owner, regime]
         ).fetchone()
@@ -178,3 +189,15 @@ def _decide(store: Path, owner: str, regime: str, decision: str | None, reviewer
             [made.owner, made.regime, made.decision, made.reviewer, made.note, made.at],
         )
     return made
+
+
+def _check_seen(connection: duckdb.DuckDBPyConnection, owner: str, regime: str, seen: int | None) -> None:
+    """Refuse to decide over a decision that the reviewer has not seen."""
+    on_record = connection.execute(
+        'SELECT reviewer, "at" FROM lead_decision_history WHERE owner = ? AND regime = ? ORDER BY number',
+        [owner, regime],
+    ).fetchall()
+    if seen is not None and len(on_record) != seen:
+        by = f" (by {on_record[-1][0]}, {on_record[-1][1]:%Y-%m-%d %H:%M} UTC)" if on_record else ""
+        expected = f"one made in sight of the newest on record{by}; read it, and save again if yours shall replace it"
+        raise InputError("decision", expected)

@@ -42,6 +42,7 @@ def decide(
     regime: str | Path = DEFAULT_REGIME,
     reviewer: str,
     note: str = "",
+    seen: int | None = None,
 ) -> LeadDecision:
     """Keep a reviewer's decision about a lead in the store; it changes no probability.
 
@@ -57,6 +58,9 @@ def decide(
         The regime that was screened for: its name or file. A decision stands under the regime's name.
     reviewer, note
         Who decides (at most 200 characters), and why (at most 2,000).
+    seen
+        How many decisions about the lead, and withdrawals, the reviewer has seen on record: where there are more by now,
+        nothing is written. By default whatever stands is replaced.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def decide(
     ------
     InputError
         The records know no such owner, the decision is another word, nothing stands that could be withdrawn, a text is
-        too long, or the store cannot be written. The store is then as it was.
+        too long, more was decided than was seen, or the store cannot be written. The store is then as it was.
     """
     check_decision(decision, also=("undo",))
     check_texts(reviewer, note)
@@ -79,8 +83,8 @@ def decide(
                 "owner", "an owner as `thresher screen` lists them (P-7, buyer:..., name:...)", owner[:LONGEST_NAME]
             )
     if decision == "undo":
-        return remove_decision(path, owner, name, reviewer, note)
-    return add_decision(path, owner, name, decision, reviewer, note)
+        return remove_decision(path, owner, name, reviewer, note, seen)
+    return add_decision(path, owner, name, decision, reviewer, note, seen)
 
 
 def is_known(engine: Engine, owner: str) -> bool:

@@ -111,7 +111,9 @@ class Evidence:
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
 
-    def decide(self, asked: Asked, owner: str, decision: str, *, reviewer: str, note: str) -> None:
+    def decide(
+        self, asked: Asked, owner: str, decision: str, *, reviewer: str, note: str, seen: int | None = None
+    ) -> None:
         """Write a decision about a lead into the store, and show it in every screening of it; no new one is needed.
 
         Raises
@@ -124,7 +126,7 @@ class Evidence:
         from thresher.screening.review import with_decisions  # noqa: PLC0415
 
         with self._opened(asked.store), self._own_write(asked.store):
-            decide(asked.store, owner, decision, regime=asked.regime, reviewer=reviewer, note=note)
+            decide(asked.store, owner, decision, regime=asked.regime, reviewer=reviewer, note=note, seen=seen)
             standing = decisions_of(asked.store)
             names = {held.screened.regime.name for held in self._of(asked.store)}
             histories = {name: histories_of(asked.store, name) for name in names}

@@ -19,6 +19,7 @@ from thresher.screening.dossiers.text import percent, visible
 
 UNDO = "undo"
 MOST_FIELDS = 20
+MOST_DIGITS = 9
 DIGEST_LETTERS = 16
 LONGEST_ADDRESS = 160
 SHOWN_OF_A_SIDE = ("name", "address", "country")
@@ -27,7 +28,8 @@ VERDICTS = {"yes": "one and the same", "no": "two", UNDO: "withdraw"}
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a reviewer typed: ``about`` says what it is about, so that nothing is decided about another thing than was seen."""
+    """What a reviewer typed: ``about`` says what it is about, so that nothing is decided about another thing than was seen,
+    and ``seen`` how many decisions were on record there, so that none is replaced unseen."""
 
     choice: str = ""
     reviewer: str = ""
@@ -35,6 +37,7 @@ class Words:
     about: str = ""
     problems: Mapping[str, str] = field(default_factory=dict)
     saved: str = ""
+    seen: int | None = None
 
     def problem(self, name: str) -> str:
         """What is wrong with a field; nothing where nothing is."""
@@ -59,7 +62,9 @@ async def typed(request: Request) -> dict[str, str]:
 def decision_in(form: Mapping[str, str]) -> Words:
     """A decision as its form sends it, checked; blank fields stay blank."""
     choice = UNDO if form.get("withdraw") else form.get("decision", "")
-    words = Words(choice, form.get("reviewer", ""), form.get("note", ""), form.get("about", ""))
+    seen = form.get("seen", "")
+    known = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) <= MOST_DIGITS else None
+    words = Words(choice, form.get("reviewer", ""), form.get("note", ""), form.get("about", ""), seen=known)
     problems = _wrong(
         decision=lambda: check_decision(choice, also=(UNDO,)),
         reviewer=lambda: check_texts(words.reviewer, ""),

@@ -93,6 +93,7 @@ def the_decision(question: Question, held: Held, rank: int, words: Words | None 
         "decisions": DECISIONS,
         "words": words or Words(reviewer=question.form["reviewer"]),
         "about": about_lead(question, held, owner),
+        "seen": len(held.histories.get(owner, ())),
         "standing": one.decision,
         "history": history(held.histories.get(owner, ())),
         "send": address(f"{PATH}/{rank}/decide", question.sent),

@@ -172,7 +172,7 @@ async def decide(request: Request, question: Question) -> Response:
         )
     if not words.problems:
         write = partial(evidence(request).decide, question.asked, owner, words.choice)
-        words = await _saved(words, partial(write, reviewer=words.reviewer, note=words.note))
+        words = await _saved(words, partial(write, reviewer=words.reviewer, note=words.note, seen=words.seen))
         question = _named(request, question, words)
         held = await _screened(request, question)
     here, status = address(f"{PATH}/{rank}", question.form.query), _status(question)
