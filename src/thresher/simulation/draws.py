@@ -17,7 +17,7 @@ from thresher.learning.loss_laws import LossLaw, loss_law, loss_law_draws, model
 from thresher.learning.posterior import Posterior, load_posterior
 from thresher.learning.replica_families import FAMILIES, drift, replica_loss
 from thresher.simulation.parameters import LAW, parameters, quantities
-from thresher.sources import read_yaml
+from thresher.sources import Quantity, read_yaml
 
 FAMILY, ROW, MISFIT, LAW_ROW = "replica_family", "replica_cost", "replica_misfit", "loss_law"
 """The dimensions that stand for no single parameter: the structural choice, a row of its posterior, how far a run strays from the
@@ -142,7 +142,7 @@ def worlds_at(unit: np.ndarray, posterior: Posterior | None = None) -> Worlds:
     central = parameters()
     drawn: dict[str, Any] = dict(central)
     for name in column.keys() & quantities().keys() - {FAMILY}:
-        drawn[name] = _or_central(column[name], quantile(quantities()[name], _filled(column[name])), central[name])
+        drawn[name] = _quantile_or_central(quantities()[name], column[name], central[name])
     drawn |= _law(column[LAW_ROW], central)
     drawn |= _replicas(column[FAMILY], column[ROW], column[MISFIT], central, posterior or load_posterior())
     return Worlds(np.asarray(unit), drawn)
@@ -157,6 +157,15 @@ def of_rows(worlds: Mapping[str, Any], draw: np.ndarray | None) -> Mapping[str, 
 
 def _filled(u: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(u), 0.5, u)
+
+
+def _quantile_or_central(quantity: Quantity, u: np.ndarray, central: float) -> np.ndarray:
+    given = ~np.isnan(u)
+    values = np.full(u.shape, central)
+    # that of a beta distribution is dear: once for each of the values, of which the points of a Sobol index repeat most
+    distinct, at = np.unique(u[given], return_inverse=True)
+    values[given] = quantile(quantity, distinct)[at]
+    return values
 
 
 def _or_central(u: np.ndarray, value: np.ndarray, central: float) -> np.ndarray:
