@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from thresher.evasion.evaluation import MISSED, Choices, Goal, evaluate
-from thresher.evasion.pattern import Evaluator, Plans, improve, on_every_hardware
+from thresher.evasion.pattern import Evaluator, Plans, improve, keep_in_bounds, on_every_hardware
 from thresher.evasion.space import Setting, settings
 
 
@@ -82,9 +82,12 @@ def commit(
             starts += [judged.take(np.asarray([row])) for row in np.argsort(judged.score, kind="stable")[: s["starts"]]]
     improved = [improve(plan, goal, achieved, s["improving"]) for plan in starts]
     for plan in sorted(improved, key=lambda plan: float(plan.score[0]))[: s["traded"]]:
-        moved = _judged(on_every_hardware(plan), goal, achieved, s["traded_ladder"])
-        best = moved.take(np.argsort(moved.score, kind="stable")[:1])
-        improved.append(improve(best, goal, achieved, s["improving"]))
+        every = on_every_hardware(plan)
+        others = every.take(np.flatnonzero(every.choices["hardware"] != plan.choices["hardware"][0]))
+        if len(others):
+            moved = _judged(others, goal, achieved, s["traded_ladder"])
+            best = moved.take(np.argsort(moved.score, kind="stable")[:1])
+            improved.append(improve(best, goal, achieved, s["improving"]))
     sure = [_with_enough_nodes(plan, goal, worlds, draws, confidence) for plan in improved]
     return min((plan for plan in sure if plan is not None), default=None, key=lambda plan: _worth(plan, goal))
 
@@ -112,8 +115,9 @@ def _judged(
     tried = plans.take(plan)
     stages = np.maximum(tried.stages, 1.0)
     whole = np.ceil(tried.choices["nodes"] * nodes[rung] / stages) * stages
-    tried.choices["nodes"] = np.minimum(whole, plans.setting.node_limit)
+    tried.choices["nodes"] = whole
     tried.choices["params"] = tried.choices["params"] * params[rung]
+    keep_in_bounds(plans.setting, tried.choices)
     score = goal.score(achieved(plans.setting, tried.choices))
     at = np.argmin(score.reshape(len(plans), -1), axis=1) + np.arange(len(plans)) * len(nodes)
     return replace(tried, score=score).take(at)

@@ -64,12 +64,15 @@ class Goal:
         return np.asarray(np.where(short > 1.0, short ** (1.0 / CAPABILITY_PER_NODE), short))
 
     def promises(self, values: Mapping[str, np.ndarray], factor: np.ndarray, best: np.ndarray) -> np.ndarray:
-        """Whether candidates might beat a score with ``factor`` times their nodes: their cost grows about as their nodes do."""
+        """Whether candidates might beat a score with ``factor`` times their nodes: their cost grows about as their nodes do.
+
+        One that cannot run with its own nodes has no cost to go by, and is hoped for only where nothing meets the goal yet.
+        """
         if self.target(values) is None:
             return np.ones(best.shape, dtype=bool)
         cost = values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
         with np.errstate(invalid="ignore"):
-            return np.asarray((values["flop_quality"] > 0) & ((cost * factor <= HOPE * best) | (best >= MISSED)))
+            return np.asarray((cost * factor <= HOPE * best) | (best >= MISSED))
 
     def target(self, _values: Mapping[str, np.ndarray]) -> Any:
         """The capability wanted of each candidate, in FLOP; None for a budget."""

@@ -78,14 +78,14 @@ def better_of(plans: Plans, choices: Choices, goal: Goal, achieved: Evaluator) -
     again = choices | {"nodes": _whole(choices["nodes"] * factor, first["stages"])}
     keep_in_bounds(plans.setting, again)
     worth = np.flatnonzero(goal.promises(first, factor, np.repeat(plans.score, count)))
-    second = achieved(plans.setting, {name: values[worth] for name, values in again.items()})
-    score = np.full((2, len(choices["nodes"])), np.inf)
-    score[0], score[1, worth] = goal.score(first), goal.score(second)
+    score, stages = np.full((2, len(choices["nodes"])), np.inf), np.ones(len(choices["nodes"]))
+    score[0] = goal.score(first)
+    if len(worth):
+        second = achieved(plans.setting, {name: values[worth] for name, values in again.items()})
+        score[1, worth], stages[worth] = goal.score(second), second["stages"]
     tries = score.min(axis=0).reshape(len(plans), count)
     at = np.argmin(tries, axis=1) + np.arange(len(plans)) * count
     from_second = score[1, at] < score[0, at]
-    stages = np.ones(len(choices["nodes"]))
-    stages[worth] = second["stages"]
     best = tries.ravel()[at]
     better = best < plans.score
 
@@ -109,7 +109,7 @@ def on_every_hardware(plans: Plans) -> Plans:
     """Every plan on every kind of hardware, with about as many chips, and a model of the same size or of the same share of a
     node's memory; not evaluated yet."""
     size = plans.setting.by_hardware["chips_per_node"]
-    memory = size * _middle(plans.setting.by_hardware["chip_memory_gb"])
+    memory = size * plans.setting.by_hardware["chip_memory_gb"]
     plan, kind, scaled = np.indices((len(plans), len(size), 2)).reshape(3, -1)
     choices = {name: values[plan] for name, values in plans.choices.items()}
     own = choices["hardware"]
@@ -117,11 +117,6 @@ def on_every_hardware(plans: Plans) -> Plans:
     choices["params"] = choices["params"] * np.where(scaled > 0, memory[kind] / memory[own], 1.0)
     choices["hardware"] = kind
     return unscored(plans.setting, choices)
-
-
-def _middle(by_hardware: np.ndarray) -> np.ndarray:
-    """A figure of each kind of hardware, the median over draws where it is drawn."""
-    return by_hardware if by_hardware.ndim == 1 else np.median(by_hardware, axis=1)
 
 
 def unscored(setting: Setting, choices: Choices) -> Plans:

@@ -135,8 +135,8 @@ def _on_other_hardware(plans: Plans, goal: Goal, achieved: Evaluator) -> Plans:
     """The best of each goal on different kinds of hardware, when every plan is tried on all of them."""
     if not len(plans):
         return plans
-    choices = on_every_hardware(plans).choices
-    moved = better_of(unscored(plans.setting, choices), dict(choices), goal, achieved)
+    every = on_every_hardware(plans)
+    moved = better_of(every, dict(every.choices), goal, achieved)
     return _of_different_hardware(_together(plans, moved), effort()["finalists"])
 
 

@@ -192,7 +192,7 @@ def lines_of(setting: Setting) -> np.ndarray:
 
 def _most_chips(regime: Regime | None, mode: str, hardware: Sequence[Hardware]) -> np.ndarray:
     """The bound on all nodes together: of clauses that count by owner, and of every clause where all stand at one site."""
-    kinds = {} if regime is None else {item.chip.chip: item.chip for item in hardware}
+    kinds = {item.chip.chip: item.chip for item in hardware}
     by_owner = (
         {name: regime.largest_uncovered_count(chip, over="owner") for name, chip in kinds.items()} if regime else {}
     )

@@ -71,7 +71,7 @@ def add_decision(
     Raises
     ------
     InputError
-        The decision is another word, a text is blank, too long or no text, or more was decided than was seen; or the store's.
+        The decision is another word, a text is blank, too long or no text, or not all on record was seen; or the store's.
     """
     check_decision(decision)
     return _decide(store, owner, regime, decision, reviewer, note, seen)
@@ -177,7 +177,8 @@ def _decide(
     check_texts(reviewer, note)
     made = LeadDecision(owner, regime, decision, reviewer.strip(), note.strip(), now())
     with open_store(store) as connection:
-        _check_seen(connection, owner, regime, seen)
+        if seen is not None:
+            _check_seen(connection, owner, regime, seen)
         standing = connection.execute(
             f"SELECT 1 FROM ({query_of('lead_decisions')}) WHERE owner = ? AND regime = ?", [owner, regime]
         ).fetchone()
@@ -191,13 +192,13 @@ def _decide(
     return made
 
 
-def _check_seen(connection: duckdb.DuckDBPyConnection, owner: str, regime: str, seen: int | None) -> None:
+def _check_seen(connection: duckdb.DuckDBPyConnection, owner: str, regime: str, seen: int) -> None:
     """Refuse to decide over a decision that the reviewer has not seen."""
     on_record = connection.execute(
         'SELECT reviewer, "at" FROM lead_decision_history WHERE owner = ? AND regime = ? ORDER BY number',
         [owner, regime],
     ).fetchall()
-    if seen is not None and len(on_record) != seen:
+    if len(on_record) != seen:
         by = f" (by {on_record[-1][0]}, {on_record[-1][1]:%Y-%m-%d %H:%M} UTC)" if on_record else ""
         expected = f"one made in sight of the newest on record{by}; read it, and save again if yours shall replace it"
         raise InputError("decision", expected)

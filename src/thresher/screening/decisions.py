@@ -59,8 +59,8 @@ def decide(
     reviewer, note
         Who decides (at most 200 characters), and why (at most 2,000).
     seen
-        How many decisions about the lead, and withdrawals, the reviewer has seen on record: where there are more by now,
-        nothing is written. By default whatever stands is replaced.
+        How many decisions about the lead, and withdrawals, the reviewer has seen on record: where there are others by
+        now, nothing is written. By default whatever stands is replaced.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def decide(
     ------
     InputError
         The records know no such owner, the decision is another word, nothing stands that could be withdrawn, a text is
-        too long, more was decided than was seen, or the store cannot be written. The store is then as it was.
+        too long, another number was seen than is on record, or the store cannot be written. The store is then as it was.
     """
     check_decision(decision, also=("undo",))
     check_texts(reviewer, note)
