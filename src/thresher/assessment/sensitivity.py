@@ -137,7 +137,7 @@ def _log_cost(plans: Plans, goal: Goal, worlds: Worlds) -> np.ndarray:
 
 
 def _soft_cost(goal: Goal, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    cost = values["cost_chips_only_usd" if goal.chips_only else "cost_usd"]
+    cost = goal.cost(values)
     target = goal.target_flop_quality or 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         short = np.maximum(np.log10(target) - np.log10(values["flop_quality"]), 0.0)

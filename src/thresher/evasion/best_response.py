@@ -225,14 +225,27 @@ def answer(arena: Arena, goal: Goal, *, declared: bool = False, seeds: Sequence[
     if goal.budget_usd is not None:
         tried += _ratchet(pool, goal, tried, keep, arena.parameters)
     tried = sorted(tried, key=lambda plan: plan.score)
-    found = [plan for plan in tried if plan.reached]
-    if not found:
-        return Reply(goal, None, {}, {}, why_not(arena, goal, tried))
-    by_mode = first_by(found, lambda plan: plan.setting.mode)
-    by_precision = first_by(found, lambda plan: plan.precision)
-    best, *kinds = describe_all([found[0], *by_mode.values(), *by_precision.values()], arena.parameters)
-    modes, formats = kinds[: len(by_mode)], kinds[len(by_mode) :]
-    return Reply(goal, best, dict(zip(by_mode, modes, strict=True)), dict(zip(by_precision, formats, strict=True)), "")
+    return replies_of(arena, [goal], [tried])[0]
+
+
+def replies_of(arena: Arena, goals: Sequence[Goal], tried: Sequence[Sequence[Best]]) -> list[Reply]:
+    """The answer to each goal from the plans tried for it, best first: the best, and the best of each mode and number format."""
+    reached = [[plan for plan in plans if plan.reached] for plans in tried]
+    by_mode = [first_by(plans, lambda plan: plan.setting.mode) for plans in reached]
+    by_precision = [first_by(plans, lambda plan: plan.precision) for plans in reached]
+    # many a plan is the best of its mode and of its format
+    named = {id(plan): plan for group in (*by_mode, *by_precision) for plan in group.values()}
+    known = dict(zip(named, describe_all(list(named.values()), arena.parameters), strict=True))
+
+    def told(group: dict[str, Best]) -> dict[str, AdversaryPlan]:
+        return {name: known[id(plan)] for name, plan in group.items()}
+
+    return [
+        Reply(goal, known[id(good[0])], told(modes), told(formats), "")
+        if good
+        else Reply(goal, None, {}, {}, why_not(arena, goal, plans))
+        for goal, plans, good, modes, formats in zip(goals, tried, reached, by_mode, by_precision, strict=True)
+    ]
 
 
 def _refined(pool: Sequence[Evaluated], goal: Goal, keep: int, parameters: Mapping[str, float]) -> list[Best]:

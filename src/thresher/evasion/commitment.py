@@ -144,7 +144,7 @@ def _with_enough_nodes(
 
 def _within_budget(goal: Goal, values: Mapping[str, np.ndarray]) -> np.ndarray:
     """Capability, 0 where the plan costs more than a budget allows: there it is not carried out."""
-    cost = values["cost_chips_only_usd" if goal.chips_only else "cost_usd"]
+    cost = goal.cost(values)
     over = cost > (np.inf if goal.budget_usd is None else goal.budget_usd)
     return np.asarray(np.where(over, 0.0, values["flop_quality"]))
 

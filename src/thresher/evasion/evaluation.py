@@ -42,7 +42,7 @@ class Goal:
         Plans that miss the goal score above ``MISSED``, the more the further they miss, so that a search finds its way in;
         those that cannot run score infinity.
         """
-        cost = values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
+        cost = self.cost(values)
         quality, target = values["flop_quality"], self.target(values)
         if target is not None:
             missed = MISSED * (2.0 - quality / target)
@@ -57,9 +57,7 @@ class Goal:
         """How many times the nodes would about meet the goal, from what they achieve: capability grows by a power below one."""
         target = self.target(values)
         if target is None:
-            return np.asarray(
-                (self.budget_usd or 0.0) / values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
-            )
+            return np.asarray((self.budget_usd or 0.0) / self.cost(values))
         short = target / np.maximum(values["flop_quality"], target / MOST_SHORT)
         return np.asarray(np.where(short > 1.0, short ** (1.0 / CAPABILITY_PER_NODE), short))
 
@@ -70,9 +68,12 @@ class Goal:
         """
         if self.target(values) is None:
             return np.ones(best.shape, dtype=bool)
-        cost = values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
         with np.errstate(invalid="ignore"):
-            return np.asarray((cost * factor <= HOPE * best) | (best >= MISSED))
+            return np.asarray((self.cost(values) * factor <= HOPE * best) | (best >= MISSED))
+
+    def cost(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What counts as the price of candidates, in dollars: everything paid for, or chips alone."""
+        return values["cost_chips_only_usd" if self.chips_only else "cost_usd"]
 
     def target(self, _values: Mapping[str, np.ndarray]) -> Any:
         """The capability wanted of each candidate, in FLOP; None for a budget."""

@@ -11,12 +11,11 @@ from thresher.evasion.best_response import (
     AdversaryPlan,
     Arena,
     Reply,
-    describe_all,
-    first_by,
+    describe,
     known_chips,
     open_site,
     prepare,
-    why_not,
+    replies_of,
 )
 from thresher.evasion.evaluation import Evaluated, Goal, evaluate_grid
 from thresher.evasion.quick_search import effort, search_quickly
@@ -61,8 +60,7 @@ def declared_plans(site: OpenSite, targets: tuple[float, ...], chips_only: bool)
     """The cheapest open datacentre for each target; the last few are kept."""
     p = default.parameters()
     found = search_quickly([open_grid(site)], targets, p, chips_only=chips_only)
-    known = iter(describe_all([plans[0] for plans in found if plans and plans[0].reached], p))
-    return tuple(next(known) if plans and plans[0].reached else None for plans in found)
+    return tuple(describe(plans[0], p) if plans and plans[0].reached else None for plans in found)
 
 
 def prepare_quickly(
@@ -90,19 +88,4 @@ def replies(
 ) -> list[Reply]:
     """The best plan found for each target, and the best of each mode and number format that the search looked into."""
     goals = [Goal(target_flop_quality=target, chips_only=chips_only) for target in targets]
-    reached = [[plan for plan in plans if plan.reached] for plans in found]
-    by_mode = [first_by(plans, lambda plan: plan.setting.mode) for plans in reached]
-    by_precision = [first_by(plans, lambda plan: plan.precision) for plans in reached]
-    # many a plan is the best of its mode and of its format
-    named = {id(plan): plan for group in (*by_mode, *by_precision) for plan in group.values()}
-    known = dict(zip(named, describe_all(list(named.values()), arena.parameters), strict=True))
-
-    def told(group: dict[str, Best]) -> dict[str, AdversaryPlan]:
-        return {name: known[id(plan)] for name, plan in group.items()}
-
-    return [
-        Reply(goal, known[id(good[0])], told(modes), told(formats), "")
-        if good
-        else Reply(goal, None, {}, {}, why_not(arena, goal, tried))
-        for goal, tried, good, modes, formats in zip(goals, found, reached, by_mode, by_precision, strict=True)
-    ]
+    return replies_of(arena, goals, found)

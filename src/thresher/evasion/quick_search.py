@@ -93,7 +93,7 @@ def _hoped(grid: Evaluated, goal: Goal) -> np.ndarray:
 
     A coarse grid has few numbers of nodes, and the best one may stand between two of them.
     """
-    quality, cost = grid.values["flop_quality"], grid.values["cost_chips_only_usd" if goal.chips_only else "cost_usd"]
+    quality, cost = grid.values["flop_quality"], goal.cost(grid.values)
     with np.errstate(divide="ignore", invalid="ignore"):
         short = goal.target(grid.values) / quality
         nodes_factor = np.maximum(short ** (1.0 / CAPABILITY_PER_NODE), 1.0 / grid.counts)

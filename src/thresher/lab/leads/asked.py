@@ -32,6 +32,11 @@ COUNTRY_LETTERS = 2
 EXPECTED_DAY = "a day, as 2026-06-30"
 
 
+def whole(text: str, most_digits: int) -> int | None:
+    """The whole number that a text of an address or a form stands for; None where it is another text, or longer."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= most_digits else None
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A screening: all that takes it seconds. What its leads are then worth follows from the prior at once."""

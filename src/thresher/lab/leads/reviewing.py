@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from thresher.errors import InputError
+from thresher.lab.leads.asked import whole
 from thresher.lab.leads.evidence import Pair
 from thresher.lab.leads.listed import said
 from thresher.records.decisions import DECISIONS, LeadDecision, check_decision, check_texts
@@ -62,9 +63,8 @@ async def typed(request: Request) -> dict[str, str]:
 def decision_in(form: Mapping[str, str]) -> Words:
     """A decision as its form sends it, checked; blank fields stay blank."""
     choice = UNDO if form.get("withdraw") else form.get("decision", "")
-    seen = form.get("seen", "")
-    known = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) <= MOST_DIGITS else None
-    words = Words(choice, form.get("reviewer", ""), form.get("note", ""), form.get("about", ""), seen=known)
+    seen = whole(form.get("seen", ""), MOST_DIGITS)
+    words = Words(choice, form.get("reviewer", ""), form.get("note", ""), form.get("about", ""), seen=seen)
     problems = _wrong(
         decision=lambda: check_decision(choice, also=(UNDO,)),
         reviewer=lambda: check_texts(words.reviewer, ""),

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from thresher.errors import InputError, ThresherError
-from thresher.lab.leads.asked import PATH, Question, read
+from thresher.lab.leads.asked import PATH, Question, read, whole
 from thresher.lab.leads.evidence import STEPS, Evidence, Held
 from thresher.lab.pages import (
     A_DAY,
@@ -314,9 +314,10 @@ def _named(request: Request, question: Question, words: Words) -> Question:
 
 def _rank(request: Request) -> int:
     text = request.path_params["rank"]
-    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
+    rank = whole(text, MOST_DIGITS)
+    if rank is None:
         raise InputError("lead", "a number of the list", text[:MOST_DIGITS])
-    return int(text)
+    return rank
 
 
 def _pending(question: Question, later: str) -> dict[str, Any]:
